@@ -1,0 +1,5 @@
+"""``python -m spillwatch``."""
+
+from spillwatch.cli import main
+
+main()

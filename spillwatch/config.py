@@ -1,0 +1,351 @@
+"""Settings: one TOML file, overridden by environment variables (``SPILLWATCH_MQTT__HOST``).
+
+Each part of the house gets its own section and never the whole. Unknown keys are errors that suggest the right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from spillwatch.errors import ConfigError
+
+
+def _expand(value: object) -> object:
+    """``$CREDENTIALS_DIRECTORY/name`` and ``~`` in paths."""
+    if isinstance(value, str) and "$" in (expanded := os.path.expandvars(value)):
+        raise ValueError(f"{value!r} names an environment variable that is not set")
+    return os.path.expanduser(expanded) if isinstance(value, str) else value
+
+
+def _secret(path: Path) -> Path:
+    """A file with a password in it, which nobody else may read."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as exc:
+        raise ValueError(f"{path} cannot be read: {exc.strerror}") from exc
+    if mode & stat.S_IRWXO:
+        raise ValueError(f"{path} can be read by everyone; run: chmod o-rwx {path}")
+    return path
+
+
+def _topic_level(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
+        raise ValueError("use 1 to 64 letters, digits, '.', '_' or '-', since it becomes part of an MQTT topic")
+    return value
+
+
+def _topic(value: str) -> str:
+    for level in value.split("/"):
+        _topic_level(level)
+    return value
+
+
+PathSetting = Annotated[Path, BeforeValidator(_expand)]
+SecretFile = Annotated[Path, BeforeValidator(_expand), AfterValidator(_secret)]
+TopicLevel = Annotated[str, AfterValidator(_topic_level)]
+Topic = Annotated[str, AfterValidator(_topic)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Section(BaseModel):
+    """One stage's settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelSettings(Section):
+    """Which model judges the wells."""
+
+    path: PathSetting | None = None
+    """A model made by `spillwatch train`; without it, the bundled one."""
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    """Overrides the model's own threshold (its score's units). Leave it out: thresholds travel with the model."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where scores are computed; auto takes CUDA where there is one."""
+
+
+class DetectionSettings(Section):
+    """When a well's scores become a spill. All levels are seconds of a spill of typical strength."""
+
+    on_s: Seconds = 0.8
+    """A spill is raised once this much evidence has gathered: 0.8 s is longer than a person takes to pass a well."""
+    off_s: Annotated[float, Field(ge=0, le=3600)] = 0.2
+    """Evidence must fall to this before a spill may return to normal."""
+    off_delay_s: Annotated[float, Field(ge=0, le=3600)] = 3.0
+    """... and stay there this long."""
+    max_step_s: Seconds = 0.5
+    """One frame counts for at most this much time, however late it comes."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DetectionSettings:
+        if self.off_s >= self.on_s:
+            raise ValueError(f"off_s ({self.off_s}) must be below on_s ({self.on_s})")
+        return self
+
+
+class MqttSettings(Section):
+    """The broker that alarms go to (MQTT 5, QoS 1)."""
+
+    enabled: bool = True
+    """False: `run` publishes to JSONL only."""
+    host: str = "localhost"
+    """Broker's name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Default: 8883 with TLS, 1883 without."""
+    base: Topic | None = None
+    """First levels of every topic; `spillwatch/{site}` by default."""
+    client_id: TopicLevel | None = None
+    """Must be unique at the broker; `spillwatch-{site}` by default."""
+    username: str | None = None
+    """Broker account."""
+    password_file: SecretFile | None = None
+    """File that holds the password alone; not readable by everyone."""
+    tls: bool = False
+    """Encrypt, and check the broker's certificate."""
+    ca_file: PathSetting | None = None
+    """Certificate authority in PEM; the system's by default."""
+    cert_file: PathSetting | None = None
+    """Client certificate in PEM."""
+    key_file: SecretFile | None = None
+    """Client certificate's key in PEM."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 10
+    """A dead connection is noticed, and the last will sent, after about 1.5 times this."""
+
+    @property
+    def resolved_port(self) -> int:
+        return self.port or (8883 if self.tls else 1883)
+
+    def password(self) -> str | None:
+        """The password, read when it is needed; None without a password_file."""
+        return read_secret(self.password_file)
+
+    @model_validator(mode="after")
+    def _complete(self) -> MqttSettings:
+        if self.password_file and not self.username:
+            raise ValueError("password_file needs username")
+        if not self.tls and (self.ca_file or self.cert_file or self.key_file):
+            raise ValueError("ca_file, cert_file and key_file need tls = true")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("cert_file and key_file go together")
+        return self
+
+
+class EventsSettings(Section):
+    """The alarm log beside MQTT."""
+
+    path: PathSetting | None = None
+    """JSON lines, one per alarm event, appended."""
+
+
+class LogSettings(Section):
+    """The daemon's own log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, JSON otherwise."""
+
+
+class CameraSettings(Section):
+    """One camera and its wells."""
+
+    id: TopicLevel
+    """Name in topics and events."""
+    kind: Literal["rtsp", "usb"]
+    """What kind of source it is."""
+    wells: PathSetting
+    """Wells file, made by `spillwatch locate`."""
+    url: SecretStr | None = None
+    """RTSP address; a password in it is masked everywhere, but password_file is better."""
+    username: str | None = None
+    """RTSP account, when it is not in the url."""
+    password_file: SecretFile | None = None
+    """File that holds the RTSP password alone; not readable by everyone."""
+    device: str | int | None = None
+    """USB: `/dev/videoN` or an index."""
+    width: Annotated[int, Field(ge=16, le=16384)] | None = None
+    """USB: pixels asked of the device."""
+    height: Annotated[int, Field(ge=16, le=16384)] | None = None
+    """USB: pixels asked of the device."""
+    fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    """USB: frames per second asked of the device."""
+    pixel_format: Annotated[str, Field(pattern=r"^[A-Z0-9 ]{4}$")] | None = None
+    """USB: FourCC asked of the device, for example MJPG or YUYV."""
+    open_timeout_s: Seconds = 5.0
+    """Give up opening after this."""
+    read_timeout_s: Seconds = 2.0
+    """A source that is silent for this long is reopened."""
+    lost_after_s: Seconds = 2.0
+    """Without a frame for this long the camera is blind: camera_lost is raised."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> CameraSettings:
+        if self.kind == "rtsp":
+            if self.url is None:
+                raise ValueError("an rtsp camera needs url")
+            if not self.url.get_secret_value().startswith(("rtsp://", "rtsps://")):
+                raise ValueError("url must begin with rtsp:// or rtsps://")
+            if self.device is not None:
+                raise ValueError("device is for usb cameras")
+        if self.kind == "usb":
+            if self.device is None:
+                raise ValueError("a usb camera needs device")
+            if self.url is not None:
+                raise ValueError("url is for rtsp cameras")
+        if self.password_file and not self.username:
+            raise ValueError("password_file needs username")
+        return self
+
+    def password(self) -> str | None:
+        """The password, read when it is needed; None without a password_file."""
+        return read_secret(self.password_file)
+
+
+class Settings(BaseSettings):
+    """The whole file."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="SPILLWATCH_",
+        env_nested_delimiter="__",
+        use_attribute_docstrings=True,
+    )
+
+    site: TopicLevel = "line"
+    """This line's name, part of every topic: `spillwatch/{site}/...`."""
+    model: ModelSettings = ModelSettings()
+    detection: DetectionSettings = DetectionSettings()
+    mqtt: MqttSettings = MqttSettings()
+    events: EventsSettings = EventsSettings()
+    log: LogSettings = LogSettings()
+    cameras: tuple[CameraSettings, ...] = ()
+
+    @property
+    def base_topic(self) -> str:
+        return self.mqtt.base or f"spillwatch/{self.site}"
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Settings:
+        ids = [camera.id for camera in self.cameras]
+        if twice := {i for i in ids if ids.count(i) > 1}:
+            raise ValueError(f"camera id {sorted(twice)[0]!r} is used twice")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose content comes as init arguments."""
+        return env_settings, init_settings
+
+
+def read_secret(path: Path | None) -> str | None:
+    """The one line in a secret's file."""
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"the secret in {path} cannot be read: {exc}") from exc
+
+
+def load(path: Path | None) -> Settings:
+    """Read and check a settings file (None: environment and defaults alone).
+
+    Relative paths in it are taken from the file's own folder. Raises ConfigError with every fault on a line of its
+    own, each with its key, its line and its mend.
+    """
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"config {path} cannot be read: {exc}") from exc
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"config {path} is not valid TOML: {exc}") from exc
+    if path is not None:
+        _anchor(data, path.resolve().parent)
+    try:
+        return Settings(**data)
+    except ValidationError as exc:
+        faults = [_sentence(path, text, error) for error in exc.errors(include_url=False, include_input=False)]
+        raise ConfigError("\n".join(faults)) from None
+
+
+_PATH_KEYS = {"path", "wells", "password_file", "ca_file", "cert_file", "key_file"}
+
+
+def _anchor(data: dict[str, Any], folder: Path) -> None:
+    """Make the paths in a file's tables relative to its folder, unless they begin with ``$``, ``~`` or ``/``."""
+    tables = [value for value in data.values() if isinstance(value, dict)]
+    cameras = data.get("cameras")
+    if isinstance(cameras, list):
+        tables += [item for item in cameras if isinstance(item, dict)]
+    for table in tables:
+        for key in _PATH_KEYS & table.keys():
+            if isinstance(table[key], str) and not table[key].startswith(("$", "~")):
+                table[key] = str(folder / table[key])
+
+
+def _sentence(path: Path | None, text: str, error: Any) -> str:
+    loc = tuple(error["loc"])
+    key = ".".join(f"{part + 1}" if isinstance(part, int) else str(part) for part in loc)
+    line = _line_of(text, loc)
+    where = f"{path}, line {line}" if path and line else str(path or "environment")
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(loc[:-1])
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        mend = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
+        return f"{where}: unknown key {key!r}; {mend}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
+
+
+def _keys_at(loc: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = Settings
+    for part in loc:
+        if part == "cameras":
+            section = CameraSettings
+        elif isinstance(part, str):
+            annotation = section.model_fields[part].annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                section = annotation
+    return list(section.model_fields)
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line of a key in a TOML text, found by its table's header; None when it is not there (environment)."""
+    table = [str(part) for part in loc if isinstance(part, str)]
+    index = next((part for part in loc if isinstance(part, int)), 0)
+    here: list[str] = []
+    seen: dict[str, int] = {}
+    header_line = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := re.match(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]", line):
+            here = match[2].replace('"', "").split(".")
+            count = seen[match[2]] = seen.get(match[2], -1) + 1
+            if here == table and (match[1] == "[" or count == index):
+                header_line = number
+        elif match := re.match(r"\s*([\w\"-]+)\s*=", line):
+            name = match[1].strip('"')
+            if [*here, name] == table and seen.get(".".join(here), 0) == (index if here == ["cameras"] else 0):
+                return number
+    return header_line

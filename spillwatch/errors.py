@@ -1,0 +1,36 @@
+"""Every error that spillwatch raises on purpose.
+
+SpillwatchError
+├── ConfigError     a setting is wrong: the key, the value and the mend
+├── SourceError     frames cannot be had: a file, a stream, a device
+├── WellsError      a wells file is wrong or does not fit the picture
+├── ModelError      a model or its training data is wrong
+└── PublishError    a message cannot be handed on
+
+Each carries one sentence for a person; the command line prints it and exits, without a traceback.
+Foreign errors are turned into these at the edge where they appear, with ``raise ... from exc``.
+"""
+
+
+class SpillwatchError(Exception):
+    """Base of all; its text is one sentence that names the thing, the value and the mend."""
+
+
+class ConfigError(SpillwatchError):
+    """A setting is missing, misspelt or out of range."""
+
+
+class SourceError(SpillwatchError):
+    """A video, stream or camera gives no (more) frames."""
+
+
+class WellsError(SpillwatchError):
+    """A wells file is unreadable or its wells do not fit the frame."""
+
+
+class ModelError(SpillwatchError):
+    """A model file or a training folder cannot be used."""
+
+
+class PublishError(SpillwatchError):
+    """An event cannot be delivered."""

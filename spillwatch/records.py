@@ -1,0 +1,226 @@
+"""The frozen records that pass through the house, and the contracts of their JSON.
+
+Nothing here acts. Times: ``at`` is aware UTC; ``time_s`` is the camera's own clock in seconds, which never steps
+back (the monotonic clock live, the video's time-stamps in replay) and from which every duration is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planes:
+    """One picture as the YUV 4:2:0 planes that decoders give, BT.601.
+
+    ``y`` is (H, W) uint8; ``u`` and ``v`` are (ceil(H/2), ceil(W/2)) uint8. They are read-only views, whose rows may
+    be padded. ``full_range`` tells 0..255 (JPEG, USB) from 16..235 (most H.264).
+    """
+
+    y: U8
+    u: U8
+    v: U8
+    full_range: bool = False
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera, at the moment it was taken."""
+
+    camera: str
+    at: datetime
+    time_s: float
+    planes: Planes
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The camera does not see, since ``time_s`` at the latest: blindness is data, not a timer on the side."""
+
+    camera: str
+    at: datetime
+    time_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a well becomes a network's input: resized to (height, width), blurred, the middle ``size`` square kept.
+
+    ``blur_kernel`` is odd, in pixels of the resized crop; ``blur_sigma`` 0 means no blur.
+    """
+
+    height: int = 32
+    width: int = 48
+    size: int = 32
+    blur_kernel: int = 7
+    blur_sigma: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wells:
+    """Where the wells are, one row per well, in pixels of the reference frame (origin at the top-left corner).
+
+    ``centres`` is (wells, 2) float64 x, y; ``sizes`` is (wells, 2) float64 width, height of the oval;
+    ``in_service`` is (wells,) bool; ``reference`` is the picture they were located on, where there is one.
+    """
+
+    ids: tuple[str, ...]
+    centres: F64
+    sizes: F64
+    in_service: Bools
+    reference: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a camera's pipeline knows after a frame, one column per well.
+
+    ``scores`` (wells,) float32 are the model's, NaN where no score could be had; ``evidence`` (wells,) float32 is the
+    CUSUM in seconds of a typical spill; ``active`` (wells,) bool marks wells whose spill alarm is active.
+    """
+
+    time_s: float
+    scores: F32
+    evidence: F32
+    active: Bools
+
+
+class Condition(StrEnum):
+    """What an alarm is about. Camera conditions carry no well."""
+
+    SPILL = "spill"
+    OBSTRUCTED = "obstructed"
+    CAMERA_LOST = "camera_lost"
+    CAMERA_FROZEN = "camera_frozen"
+    CAMERA_DARK = "camera_dark"
+    CAMERA_SATURATED = "camera_saturated"
+    CAMERA_SHIFTED = "camera_shifted"
+    COMMON_CAUSE = "common_cause"
+    OVERLOAD = "overload"
+
+
+class AlarmState(StrEnum):
+    """Alarm states after ISA-18.2 (RTN: return to normal)."""
+
+    NORMAL = "normal"
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    RTN_UNACKNOWLEDGED = "rtn_unacknowledged"
+    SHELVED = "shelved"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+class Priority(StrEnum):
+    """ISA-18.2 priorities, by consequence and time to respond."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class CameraState(StrEnum):
+    """Whether a camera's wells are watched at all."""
+
+    WATCHING = "watching"
+    DEGRADED = "degraded"
+    BLIND = "blind"
+
+
+class WellState(StrEnum):
+    """Whether a well is watched."""
+
+    WATCHING = "watching"
+    OBSTRUCTED = "obstructed"
+    SHELVED = "shelved"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmEvent:
+    """One change of one alarm: the same JSON in MQTT and JSONL.
+
+    ``id`` is unique per event and the same at every delivery of it; what stands before its last dot names the alarm
+    from raise to return, so that a subscriber can pair them. ``seq`` counts the site's events from 1. ``well`` is
+    None for camera conditions, ``media_time_s`` None live, ``delay_ms`` (capture to hand-over to the publisher) None
+    in replay. ``score`` and ``threshold`` are the model's own units, None for camera conditions.
+    """
+
+    id: str
+    seq: int
+    camera: str
+    well: str | None
+    condition: Condition
+    state: AlarmState
+    active: bool
+    acked: bool
+    priority: Priority
+    at: datetime
+    media_time_s: float | None = None
+    score: float | None = None
+    threshold: float | None = None
+    model: str | None = None
+    delay_ms: float | None = None
+    late: bool = False
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraStatus:
+    """Retained: what a camera's wells can count on. ``last_frame_age_s`` is None before the first frame."""
+
+    camera: str
+    state: CameraState
+    reason: str | None
+    fps: float
+    last_frame_age_s: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WellStatus:
+    """Retained: whether one well is watched."""
+
+    camera: str
+    well: str
+    state: WellState
+    at: datetime
+
+
+Message = AlarmEvent | CameraStatus | WellStatus
+
+
+def rfc3339(at: datetime) -> str:
+    """2026-11-24T10:00:00.125Z: milliseconds, UTC."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(record: Message) -> dict[str, Any]:
+    """A record as a dict of plain JSON values, in the order of its fields."""
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {name: rfc3339(value) if name == "at" else value for name, value in values}
