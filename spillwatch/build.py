@@ -1,0 +1,102 @@
+"""Settings into wired parts: the only place that names concrete classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import cv2
+import torch
+
+from spillwatch.errors import ConfigError
+from spillwatch.model import bundle as bundles
+from spillwatch.model.scoring import Scorer
+from spillwatch.publish.jsonl import JsonlPublisher
+from spillwatch.publish.mqtt import MqttPublisher
+from spillwatch.sources.rtsp import RtspSource
+from spillwatch.sources.usb import UsbSource
+from spillwatch.watch.alarms import Alarms
+from spillwatch.watch.detection import ScoreScale, SpillDetector
+from spillwatch.watch.pipeline import Pipeline
+from spillwatch.wells.cropping import Cropper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
+    from spillwatch.model.bundle import Bundle
+    from spillwatch.publish.base import Publisher
+    from spillwatch.records import Wells
+    from spillwatch.sources.base import Source
+
+
+def one_core_each() -> None:
+    """Small arrays on one core each: decoding and analysis already overlap, and more threads only get in the way."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A model ready to score, shared by all cameras."""
+
+    bundle: Bundle
+    scorer: Scorer
+    scale: ScoreScale
+
+
+def judge(settings: ModelSettings) -> Judge:
+    """Load the model that the settings name, or the bundled one."""
+    path = settings.path or bundles.default_path()
+    bundle = bundles.load(path)
+    threshold = settings.threshold or bundle.threshold
+    try:
+        scale = ScoreScale(
+            normal=bundle.normal_quantiles["0.5"], threshold=threshold, spill=bundle.spill_quantiles["0.5"]
+        )
+    except ValueError as exc:
+        raise ConfigError(f"model.threshold with model {path}: {exc}") from exc
+    return Judge(bundle, Scorer(bundle, device=settings.device), scale)
+
+
+def pipeline(
+    camera: str,
+    wells: Wells,
+    judge: Judge,
+    detection: DetectionSettings,
+    *,
+    next_seq: Callable[[], int],
+    media_clock: bool = False,
+) -> Pipeline:
+    """One camera's way from frames to events."""
+    return Pipeline(
+        wells,
+        crop=Cropper(wells, judge.bundle.preprocessing),
+        scorer=judge.scorer,
+        detector=SpillDetector(len(wells), judge.scale, **detection.model_dump()),
+        alarms=Alarms(camera, model=judge.bundle.name, next_seq=next_seq),
+        media_clock=media_clock,
+    )
+
+
+def source(camera: CameraSettings) -> Source:
+    """Where a camera's frames come from."""
+    return RtspSource(camera) if camera.kind == "rtsp" else UsbSource(camera)
+
+
+def broker(settings: Settings, *, wait_for_broker: bool) -> Publisher:
+    """The MQTT publisher."""
+    return MqttPublisher(
+        settings.mqtt,
+        base=settings.base_topic,
+        site=settings.site,
+        version=version("spillwatch"),
+        wait_for_broker=wait_for_broker,
+    )
+
+
+def event_log(path: Path, *, append: bool) -> Publisher:
+    """The JSON lines file."""
+    return JsonlPublisher(path, append=append)

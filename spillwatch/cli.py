@@ -1,0 +1,214 @@
+"""The command line: parse, call one function, exit code. Importing it loads no torch, cv2 or av."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from spillwatch.errors import SpillwatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+THING = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="spillwatch")
+def main() -> None:
+    """Watch the wells of an aluminium casting table and say which one spills."""
+
+
+def _plain_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """SpillwatchErrors become one line on standard error and exit code 1."""
+
+    @functools.wraps(function)
+    def guarded(**options: Any) -> None:
+        try:
+            function(**options)
+        except SpillwatchError as exc:
+            _fail(exc)
+        except BrokenPipeError:
+            # The reader of our standard output left; nobody is there to be told.
+            sys.stderr.close()
+            raise SystemExit(1) from None
+
+    return guarded
+
+
+def _fail(exc: SpillwatchError) -> NoReturn:
+    for line in str(exc).splitlines():
+        click.echo(f"spillwatch: {line}", err=True)
+    raise SystemExit(1)
+
+
+@main.command()
+@click.option("--config", "config", type=FILE, required=True, help="Settings file; see config.example.toml.")
+@_plain_errors
+def run(config: Path) -> None:
+    """Watch live cameras until SIGTERM: the daemon."""
+    from spillwatch.config import load
+
+    settings = load(config)
+    _log_to_stderr(settings.log.level, settings.log.format)
+    from spillwatch import daemon
+
+    daemon.run(settings)
+
+
+@main.command()
+@click.option("--config", "config", type=FILE, required=True, help="Settings file to check.")
+@_plain_errors
+def check(config: Path) -> None:
+    """Check a settings file, and the wells and model files that it names."""
+    from spillwatch.config import load
+
+    settings = load(config)
+    from spillwatch import build
+    from spillwatch.wells import wellmap
+
+    model = build.judge(settings.model).bundle.name
+    wells = {camera.id: len(wellmap.load(camera.wells)) for camera in settings.cameras}
+    watched = ", ".join(f"{camera} ({count} wells)" for camera, count in wells.items()) or "none"
+    click.echo(f"{config} is good: cameras {watched}; model {model}; topics under {settings.base_topic}/")
+
+
+@main.command()
+@click.argument("video", type=THING)
+@click.option("--config", type=FILE, help="Settings file; defaults otherwise.")
+@click.option("--wells", type=FILE, help="Wells file; by default that of the settings' first camera.")
+@click.option("--model", type=FILE, help="Model file; by default the settings' or the bundled one.")
+@click.option("--events", type=FILE, help="Write alarm events here, one JSON a line (default: standard output).")
+@click.option("--annotated", type=FILE, help="Write the video with wells, states and alarms drawn in (MP4).")
+@click.option("--truth", type=FILE, help="Truth file to score against.")
+@click.option("--json", "score", type=FILE, help="Write the score here (with --truth).")
+@click.option("--report", type=FILE, help="Write an HTML report here.")
+@click.option("--publish", is_flag=True, help="Publish to the settings' MQTT broker too.")
+@_plain_errors
+def replay(config: Path | None, model: Path | None, **files: Any) -> None:
+    """Watch a video, every frame of it, and say which well spilled and when."""
+    if files["score"] and not files["truth"]:
+        raise click.UsageError("--json needs --truth, to score against")
+    from spillwatch.config import load
+
+    settings = load(config)
+    if model:
+        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"path": model})})
+    _log_to_stderr(settings.log.level, "auto")
+    from spillwatch.records import AlarmEvent, to_json
+    from spillwatch.replay import Job
+    from spillwatch.replay import replay as watch
+    from spillwatch.screen import progress, show_outcome
+
+    def on_event(event: AlarmEvent) -> None:
+        if files["events"] is None:
+            click.echo(json.dumps(to_json(event), ensure_ascii=False))
+
+    with progress("Watching") as tick:
+        outcome = watch(settings, Job(on_frame=tick, on_event=on_event, **files))
+    show_outcome(outcome, [files[name] for name in ("events", "annotated", "score", "report")])
+    if outcome.cut_short:
+        _fail(outcome.cut_short)
+
+
+@main.command()
+@click.argument("picture")
+@click.option("--out", type=FILE, required=True, help="Wells file to write.")
+@click.option("--preview", type=FILE, help="Write the picture with the wells drawn in (PNG or JPEG).")
+@click.option("--rows", type=click.IntRange(2, 100), help="Rows of wells, counted across the launders.")
+@click.option("--columns", type=click.IntRange(2, 100), help="Wells in a row.")
+@click.option("--corners", help='Centres of the corner wells, "x,y x,y x,y x,y" from top left clockwise, in pixels.')
+@click.option("--row-gaps", help='Relative distances between rows, such as "1,1.2,1" (default: all equal).')
+@click.option("--well", help='Width and height of a well in the middle of the table, such as "46x30", in pixels.')
+@click.option("--without", help='Wells that the table lacks, such as "1U10,1U11".')
+@_plain_errors
+def locate(picture: str, out: Path, preview: Path | None, **said: Any) -> None:
+    """Say where the wells are in an image, a video or a stream, and write the wells file."""
+    if not (said["rows"] and said["columns"] and said["corners"]):
+        raise click.UsageError("give --rows, --columns and --corners; finding wells unaided is not possible yet")
+    _log_to_stderr("info", "auto")
+    from spillwatch.preparing import locate as find
+
+    wells = find(picture, out=out, preview=preview, **said)
+    click.echo(f"{len(wells)} wells in {out}" + (f", drawn in {preview}: look at it" if preview else ""), err=True)
+
+
+@main.command()
+@click.argument("video", type=THING)
+@click.option("--wells", type=FILE, required=True, help="Wells file.")
+@click.option("--out", type=DIRECTORY, required=True, help="Folder to put the crops into.")
+@click.option("--every-s", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Seconds between crops.")
+@_plain_errors
+def extract(video: Path, wells: Path, out: Path, every_s: float) -> None:
+    """Cut the wells out of a video, as crops for training."""
+    _log_to_stderr("info", "auto")
+    from spillwatch.preparing import extract as cut
+    from spillwatch.screen import progress
+
+    with progress("Extracting") as tick:
+        count = cut(video, wells, out, every_s=every_s, on_frame=tick)
+    click.echo(f"{count} crops in {out}", err=True)
+
+
+@main.command()
+@click.option("--data", type=THING, required=True, help="Folder with train/ (or normal/), proliv/ (or spill/), test/.")
+@click.option("--model", type=FILE, required=True, help="Model file to write.")
+@click.option("--preset", type=click.Choice(["default", "seed"]), default="default", show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of all chance.")
+@click.option("--report", type=FILE, help="Write an HTML report here.")
+@_plain_errors
+def train(data: Path, model: Path, preset: str, seed: int, report: Path | None) -> None:
+    """Learn what normal wells look like, and choose the threshold."""
+    _log_to_stderr("info", "auto")
+    from spillwatch.learning import train as learn
+    from spillwatch.screen import progress
+
+    with progress("Training") as tick:
+        summary = learn(data, model, preset=preset, seed=seed, report=report, on_step=tick)
+    click.echo(summary, err=True)
+
+
+@main.command()
+@click.option("--model", type=FILE, help="Model file (default: the bundled one).")
+@click.option("--data", type=THING, required=True, help="Folder with labelled crops, as for train.")
+@click.option("--json", "out", type=FILE, help="Write the figures here (default: standard output).")
+@click.option("--report", type=FILE, help="Write an HTML report here.")
+@_plain_errors
+def evaluate(model: Path | None, data: Path, out: Path | None, report: Path | None) -> None:
+    """Measure a model on labelled crops: AUROC, TPR and TNR at its own threshold."""
+    _log_to_stderr("info", "auto")
+    from spillwatch.learning import evaluate as measure
+
+    figures = json.dumps(measure(model, data, report=report), indent=2)
+    if out is None:
+        click.echo(figures)
+        return
+    try:
+        out.write_text(figures + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise SpillwatchError(f"figures {out} cannot be written: {exc.strerror}; choose another place") from exc
+
+
+def _log_to_stderr(level: str, style: str) -> None:
+    import structlog
+
+    pretty = style == "console" or (style == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,43 @@
+"""Training and measuring a model, with their files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spillwatch.model import bundle, dataset, evaluation, training
+from spillwatch.model.report import write_evaluation_report, write_training_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def train(
+    data: Path,
+    model: Path,
+    *,
+    preset: str,
+    seed: int,
+    report: Path | None,
+    on_step: Callable[[int, int | None], None],
+) -> str:
+    """Train, write the model, then the report; the figures in one sentence."""
+    result = training.train(data, preset=preset, seed=seed, progress=lambda done, total, _what: on_step(done, total))
+    bundle.save(result.bundle, model)
+    sentence = f"{model}: {result.bundle.name}, threshold {result.bundle.threshold:.6g}"
+    measured = evaluation.evaluate(result.bundle, data) if dataset.has_test(data) else None
+    if report:
+        write_training_report(report, result, measured)
+        sentence += f", report {report}"
+    if measured:
+        figures = measured.as_json()
+        sentence += "; on test/: AUROC {auroc:.4f}, TPR {tpr:.3f}, TNR {tnr:.3f}".format(**figures)
+    return sentence
+
+
+def evaluate(model: Path | None, data: Path, *, report: Path | None) -> dict[str, Any]:
+    """A model's figures on labelled crops."""
+    measured = evaluation.evaluate(bundle.load(model or bundle.default_path()), data)
+    if report:
+        write_evaluation_report(report, measured)
+    return measured.as_json()

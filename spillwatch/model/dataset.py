@@ -1,0 +1,174 @@
+"""Folders of well crops as arrays: read, made equal in size, exact repeats dropped.
+
+``DIR/train`` (or ``normal``) and ``DIR/proliv`` (or ``spill``) hold one image per crop; ``DIR/test`` is optional and
+holds ``imgs/`` and ``test_annotation.txt`` with ``name label`` lines, 1 for a spill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import structlog
+
+from spillwatch.errors import ModelError
+from spillwatch.records import U8, Preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Crops to learn from, in the order of their file names, without exact repeats.
+
+    ``normal`` and ``spill`` are (crops, height, width, 3) uint8 RGB, resized and blurred but not yet centre-cropped,
+    so that training may shift its window. ``digest`` names the pixels; the counts say what was left out.
+    """
+
+    normal: U8
+    spill: U8
+    preprocessing: Preprocessing
+    digest: str
+    unreadable: int
+    repeats: int
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Crops to measure on: (crops, size, size, 3) uint8 RGB and (crops,) bool, True for a spill."""
+
+    crops: U8
+    spill: np.typing.NDArray[np.bool_]
+    source: str
+    digest: str
+    unreadable: int
+
+
+def preprocess(rgb: U8, p: Preprocessing) -> U8:
+    """One well's (H, W, 3) uint8 RGB crop as the network's (size, size, 3) input."""
+    return centre(wide(rgb, p), p.size)
+
+
+def wide(rgb: U8, p: Preprocessing) -> U8:
+    """Resized and blurred, (height, width, 3); the blur sees the whole crop, so that the middle has no edges."""
+    resized = cv2.resize(rgb, (p.width, p.height), interpolation=cv2.INTER_LINEAR)
+    if p.blur_sigma > 0:
+        kernel = (p.blur_kernel, p.blur_kernel)
+        resized = cv2.GaussianBlur(resized, kernel, p.blur_sigma, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(resized, np.uint8)
+
+
+def centre(pictures: U8, size: int) -> U8:
+    """The middle ``size`` square of (..., H, W, 3) pictures."""
+    top, left = ((side - size) // 2 for side in pictures.shape[-3:-1])
+    return pictures[..., top : top + size, left : left + size, :]
+
+
+def load_folder(folder: Path, *, preprocessing: Preprocessing | None = None) -> Dataset:
+    """The normal and spill crops of a training folder; ModelError where there are none."""
+    p = preprocessing or Preprocessing()
+    digests, pictures, unreadable, repeats = [], [], 0, 0
+    for names, what in ((("train", "normal"), "normal"), (("proliv", "spill"), "spill")):
+        paths = _images(folder, names, what)
+        crops = _read(paths, p)
+        kept = _unique([crop for crop in crops if crop is not None])
+        if not kept:
+            raise ModelError(f"none of the {len(paths)} images in {paths[0].parent} can be read; put {what} crops there")
+        unreadable += sum(crop is None for crop in crops)
+        repeats += sum(crop is not None for crop in crops) - len(kept)
+        pictures.append(np.stack(kept))
+        digests.append(_digest(pictures[-1]))
+    log.info(
+        "dataset.loaded",
+        folder=str(folder),
+        normal=len(pictures[0]),
+        spill=len(pictures[1]),
+        repeats=repeats,
+        unreadable=unreadable,
+    )
+    return Dataset(
+        normal=pictures[0],
+        spill=pictures[1],
+        preprocessing=p,
+        digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
+        unreadable=unreadable,
+        repeats=repeats,
+    )
+
+
+def load_labelled(folder: Path, p: Preprocessing) -> Labelled:
+    """The crops that ``evaluate`` measures on: ``folder/test`` if it is there, else all training crops."""
+    annotation = folder / "test" / "test_annotation.txt"
+    if annotation.is_file():
+        return _load_test(annotation, p)
+    data = load_folder(folder, preprocessing=p)
+    crops = np.concatenate([data.normal, data.spill])
+    labels = np.repeat([False, True], [len(data.normal), len(data.spill)])
+    return Labelled(centre(crops, p.size), labels, "normal and spill crops", data.digest, data.unreadable)
+
+
+def _load_test(annotation: Path, p: Preprocessing) -> Labelled:
+    labels: dict[str, bool] = {}
+    for number, line in enumerate(annotation.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        if not name or label not in {"0", "1"}:
+            raise ModelError(f"{annotation}, line {number}: {line!r} is not 'name 0' or 'name 1'")
+        labels[name] = label == "1"
+    crops = _read([annotation.parent / "imgs" / name for name in labels], p)
+    rows = [(crop, label) for crop, label in zip(crops, labels.values(), strict=True) if crop is not None]
+    kept = np.array([label for _, label in rows], bool)
+    if not kept.any() or kept.all():
+        raise ModelError(f"{annotation} must name readable crops of both kinds (0 and 1) in {annotation.parent}/imgs")
+    stacked = np.stack([crop for crop, _ in rows])
+    return Labelled(centre(stacked, p.size), kept, "test", _digest(stacked), len(labels) - len(rows))
+
+
+def _images(folder: Path, names: tuple[str, ...], what: str) -> list[Path]:
+    for name in names:
+        if (folder / name).is_dir():
+            paths = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in IMAGES)
+            if paths:
+                return paths
+    wanted = " or ".join(f"{folder / name}/" for name in names)
+    raise ModelError(f"{folder} holds no {what} crops; put them as JPEG or PNG images into {wanted}")
+
+
+def _read(paths: list[Path], p: Preprocessing) -> list[U8 | None]:
+    """Wide crops, None where a file cannot be read; OpenCV releases the GIL, so threads help."""
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crops") as pool:
+        return list(pool.map(lambda path: _read_one(path, p), paths))
+
+
+def _read_one(path: Path, p: Preprocessing) -> U8 | None:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    except (OSError, cv2.error) as exc:
+        log.warning("dataset.unreadable", path=str(path), reason=str(exc))
+        return None
+    if picture is None:
+        log.warning("dataset.unreadable", path=str(path), reason="not an image")
+        return None
+    return wide(np.asarray(picture, np.uint8), p)
+
+
+def _unique(crops: Iterable[U8]) -> list[U8]:
+    """Exact repeats would leak from training into validation: the first of each stays."""
+    return list({crop.tobytes(): crop for crop in reversed(list(crops))}.values())[::-1]
+
+
+def _digest(crops: U8) -> str:
+    return hashlib.sha256(np.ascontiguousarray(crops)).hexdigest()

@@ -1,0 +1,124 @@
+"""The work before watching: locating wells and extracting crops."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from spillwatch import build
+from spillwatch.config import CameraSettings
+from spillwatch.errors import SourceError, WellsError
+from spillwatch.pictures import to_bgr
+from spillwatch.sources.ahead import read_ahead
+from spillwatch.sources.file import FileSource
+from spillwatch.wells import locating, wellmap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spillwatch.records import F64, U8, Wells
+
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+STREAMS = ("rtsp://", "rtsps://")
+
+
+def locate(picture: str, *, out: Path, preview: Path | None, **said: Any) -> Wells:
+    """Wells from a person's description of the table on a picture, written with the picture as their reference."""
+    bgr = _first_picture(picture)
+    height, width = bgr.shape[:2]
+    table = locating.Table(
+        rows=said["rows"],
+        columns=said["columns"],
+        corners=_pairs(said["corners"], width=width, height=height),
+        row_gaps=_numbers("--row-gaps", said["row_gaps"]) if said["row_gaps"] else (),
+        well_size=_size(said["well"]) if said["well"] else None,
+        without=[name.strip() for name in said["without"].split(",")] if said["without"] else (),
+    )
+    wells = locating.lay_out(table)
+    wellmap.check_fits(wells, width=width, height=height)
+    reference = out.with_suffix(".reference.png")
+    locating.write_picture(reference, bgr)
+    wells = replace(wells, reference=reference)
+    wellmap.save(wells, out)
+    if preview:
+        locating.write_picture(preview, locating.draw_preview(bgr, wells))
+    return wells
+
+
+def _first_picture(name: str) -> U8:
+    """(H, W, 3) uint8 BGR of an image file, or of the first frame of a video or stream."""
+    if name.startswith(STREAMS):
+        settings = CameraSettings(id="locate", kind="rtsp", wells="-", url=name)
+        source = build.source(settings)
+    elif Path(name).suffix.lower() in IMAGES:
+        bgr = cv2.imread(name, cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise SourceError(f"{name} cannot be read as an image; check the path, or convert it to PNG")
+        return np.asarray(bgr, np.uint8)
+    else:
+        source = FileSource(Path(name))
+    with source:
+        return to_bgr(next(iter(source)).planes)
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as exc:
+        raise WellsError(f"{option} {text!r} must be numbers with commas between them") from exc
+
+
+def _pairs(text: str, *, width: int, height: int) -> F64:
+    corners = [_numbers("--corners", pair) for pair in text.split()]
+    if len(corners) != 4 or any(len(pair) != 2 for pair in corners):
+        raise WellsError(f'--corners {text!r} must be four points, such as "540,157 1340,157 1368,505 524,505"')
+    points = np.array(corners, np.float64)
+    if ((points < 0) | (points > (width, height))).any():
+        raise WellsError(f"--corners {text!r} must lie inside the {width}x{height} picture")
+    return points
+
+
+def _size(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", text)
+    if not match:
+        raise WellsError(f'--well {text!r} must be width and height in pixels, such as "46x30"')
+    return float(match[1]), float(match[2])
+
+
+def extract(
+    video: Path, wells_file: Path, out: Path, *, every_s: float, on_frame: Callable[[int, int | None], None]
+) -> int:
+    """Every well's box as a PNG, from a frame every so many seconds; the number of files written.
+
+    Crops keep the frame's own pixels: `train` resizes them as its preset wants.
+    """
+    wells = wellmap.load(wells_file)
+    count, done, due_s = 0, 0, 0.0
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileSource(video) as source, closing(read_ahead(source)) as frames:
+            wellmap.check_fits(wells, width=source.width, height=source.height)
+            for frame in frames:
+                done += 1
+                on_frame(done, source.frames)
+                if frame.time_s + 1e-6 >= due_s:
+                    due_s += max(every_s, 1e-6) * (1 + (frame.time_s - due_s) // max(every_s, 1e-6))
+                    count += _write_crops(out, f"{video.stem}_{done:06d}", to_bgr(frame.planes), wells)
+    except OSError as exc:
+        raise WellsError(f"crops cannot be written to {out}: {exc.strerror}; choose another place") from exc
+    return count
+
+
+def _write_crops(out: Path, stem: str, bgr: U8, wells: Wells) -> int:
+    lows = np.rint(wells.centres - wells.sizes / 2).astype(int)
+    highs = np.rint(wells.centres + wells.sizes / 2).astype(int)
+    for name, (left, top), (right, bottom), served in zip(wells.ids, lows, highs, wells.in_service, strict=True):
+        if served:
+            locating.write_picture(out / f"{stem}_{name}.png", bgr[top:bottom, left:right])
+    return int(wells.in_service.sum())

@@ -1,0 +1,89 @@
+"""Alarm events as JSON lines: the alarm log beside MQTT, and what replay writes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Self
+
+from spillwatch.errors import PublishError
+from spillwatch.records import AlarmEvent, Message, to_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+
+def encode(message: Message) -> str:
+    """A message as compact JSON on one line, keys in the record's order: the same text in MQTT and JSONL."""
+    values = to_json(message)
+    # JSON knows no NaN or infinity; an alarm that readers refuse would be worse than one without its score
+    finite = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
+    return json.dumps(finite, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+class JsonlPublisher:
+    """Writes each alarm event as one line, in place and at once, so that a crash costs no finished line.
+
+    ``append`` is for the daemon: it keeps what is there, and every line is on the disk before ``publish`` returns.
+    Without it (replay) the file starts empty.
+    """
+
+    def __init__(self, path: Path, *, append: bool) -> None:
+        self._path = path
+        self._append = append
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            # unbuffered: a line that failed (disk full) is not tried again when the file is closed
+            self._file = open(self._path, "ab" if self._append else "wb", buffering=0)
+            if self._append:
+                self._end_torn_line()
+        except OSError as exc:
+            self._close()
+            raise self._fault(exc) from exc
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._close()
+
+    def publish(self, message: Message) -> None:
+        """Raises PublishError when the line cannot be written whole."""
+        if isinstance(message, AlarmEvent):
+            if self._file is None:
+                raise PublishError(f"events file {self._path} is not open; publish inside its with block")
+            try:
+                self._write(encode(message).encode() + b"\n")
+            except OSError as exc:
+                raise self._fault(exc) from exc
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None  # noqa: S101 -- for mypy; publish and __enter__ have seen to it
+        while line:  # an unbuffered write may take only a part, as it does when the disk is nearly full
+            line = line[self._file.write(line) :]
+        if self._append:
+            os.fsync(self._file.fileno())
+
+    def _end_torn_line(self) -> None:
+        """Half a line, left by a power cut or a full disk, must not swallow the next event."""
+        with open(self._path, "rb") as old:
+            if old.seekable() and old.seek(0, os.SEEK_END):
+                old.seek(-1, os.SEEK_END)
+                if old.read(1) != b"\n":
+                    self._write(b"\n")
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _fault(self, exc: OSError) -> PublishError:
+        if isinstance(exc, FileNotFoundError):
+            mend = f"create the folder {self._path.parent}"
+        elif isinstance(exc, PermissionError):
+            mend = "let this user write there, or choose another events file"
+        else:
+            mend = "make room there, or choose another events file"
+        return PublishError(f"events file {self._path} cannot be written: {exc.strerror or exc}; {mend}")

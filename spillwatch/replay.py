@@ -1,0 +1,203 @@
+"""The driver for videos: every frame, the video's own clock, and what people want to keep of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spillwatch import build, truth
+from spillwatch.errors import ConfigError, PublishError, SourceError
+from spillwatch.sources.ahead import read_ahead
+from spillwatch.sources.file import FileSource
+from spillwatch.watch.status import StatusBoard
+from spillwatch.wells import wellmap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from spillwatch.config import Settings
+    from spillwatch.publish.annotate import AnnotatedVideo
+    from spillwatch.publish.base import Publisher
+    from spillwatch.records import F32, U8, AlarmEvent, Frame, Wells
+    from spillwatch.watch.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to replay and what to write; what is None is not written."""
+
+    video: Path
+    wells: Path | None = None
+    events: Path | None = None
+    annotated: Path | None = None
+    truth: Path | None = None
+    score: Path | None = None
+    report: Path | None = None
+    publish: bool = False
+    on_event: Callable[[AlarmEvent], None] = lambda _event: None
+    on_frame: Callable[[int, int | None], None] = lambda _done, _total: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a replay found. ``score`` is None without a truth file, ``cut_short`` is why the video ended early."""
+
+    events: list[AlarmEvent]
+    frames: int
+    seconds: float
+    model: str
+    score: dict[str, Any] | None
+    cut_short: SourceError | None
+
+
+def replay(settings: Settings, job: Job) -> Outcome:
+    """Watch a video from its first frame to its last.
+
+    A video that is cut short is watched as far as it goes: every file is written, and the fault is in the outcome.
+    """
+    build.one_core_each()
+    expected = truth.load(job.truth) if job.truth else None
+    wells = wellmap.load(_wells_path(settings, job))
+    judge = build.judge(settings.model)
+    camera = settings.cameras[0].id if settings.cameras else "replay"
+    next_seq = itertools.count(1).__next__
+    pipeline = build.pipeline(camera, wells, judge, settings.detection, next_seq=next_seq, media_clock=True)
+    watch = _Watch(job, pipeline, StatusBoard(pipeline))
+    cut_short = None
+    with FileSource(job.video, camera=camera) as source, ExitStack() as stack:
+        wellmap.check_fits(wells, width=source.width, height=source.height)
+        watch.publishers = [stack.enter_context(publisher) for publisher in _publishers(settings, job)]
+        if job.annotated:
+            watch.annotated = stack.enter_context(_annotated(job.annotated, wells, source.fps, settings))
+        try:
+            for frame in stack.enter_context(closing(read_ahead(source))):
+                watch.step(frame)
+                job.on_frame(watch.frames, source.frames)
+        except SourceError as exc:
+            if watch.frames == 0:
+                raise
+            cut_short = exc
+        seconds = watch.frames / source.fps
+    extent = truth.Extent(frames=watch.frames, seconds=seconds, wells=wells)
+    outcome = Outcome(
+        events=watch.events,
+        frames=watch.frames,
+        seconds=seconds,
+        model=judge.bundle.name,
+        score=truth.score(watch.events, expected, extent) if expected else None,
+        cut_short=cut_short,
+    )
+    _write(settings, job, watch, outcome)
+    return outcome
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One frame after the other through the pipeline, and to everybody who is told."""
+
+    job: Job
+    pipeline: Pipeline
+    board: StatusBoard
+    publishers: list[Publisher] = field(default_factory=list)
+    annotated: AnnotatedVideo | None = None
+    frames: int = 0
+    events: list[AlarmEvent] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    scores: list[F32] = field(default_factory=list)
+    evidence: list[F32] = field(default_factory=list)
+    snapshots: dict[str, U8] = field(default_factory=dict)
+
+    def step(self, frame: Frame) -> None:
+        events = self.pipeline.step(frame)
+        self.frames += 1
+        self.events += events
+        self.board.count(frame)
+        messages = [*events, *self.board.update(frame.at, frame.time_s)]
+        for message, publisher in itertools.product(messages, self.publishers):
+            publisher.publish(message)
+        for event in events:
+            self.job.on_event(event)
+        if self.job.report:
+            self._keep(frame, events)
+        if self.annotated and self.pipeline.view:
+            self.annotated.write(frame, self.pipeline.view, self._active())
+
+    def _active(self) -> list[str]:
+        return [f"{well or 'camera'}: {condition}" for condition, well in self.pipeline.alarms.active()]
+
+    def _keep(self, frame: Frame, events: list[AlarmEvent]) -> None:
+        from spillwatch.publish.annotate import snapshot
+
+        view = self.pipeline.view
+        if view is None:
+            return
+        self.times_s.append(view.time_s)
+        self.scores.append(view.scores)
+        self.evidence.append(view.evidence)
+        for event in events:
+            if event.active and event.well is not None:
+                index = self.pipeline.wells.ids.index(event.well)
+                self.snapshots[event.id] = snapshot(frame.planes, self.pipeline.wells, index)
+
+
+def _wells_path(settings: Settings, job: Job) -> Path:
+    if job.wells:
+        return job.wells
+    if settings.cameras:
+        return settings.cameras[0].wells
+    raise ConfigError(
+        "where are the wells? Give --wells W.toml, or --config with a camera; make a wells file with: spillwatch locate"
+    )
+
+
+def _publishers(settings: Settings, job: Job) -> list[Publisher]:
+    publishers = []
+    if job.events:
+        publishers.append(build.event_log(job.events, append=False))
+    if job.publish:
+        publishers.append(build.broker(settings, wait_for_broker=True))
+    return publishers
+
+
+def _annotated(path: Path, wells: Wells, fps: float, settings: Settings) -> AnnotatedVideo:
+    from spillwatch.publish.annotate import AnnotatedVideo
+
+    return AnnotatedVideo(path, wells, fps=fps, on_s=settings.detection.on_s)
+
+
+def _write(settings: Settings, job: Job, watch: _Watch, outcome: Outcome) -> None:
+    if job.score:
+        try:
+            job.score.write_text(json.dumps(outcome.score, indent=2) + "\n", encoding="utf-8")
+        except OSError as exc:
+            raise PublishError(f"score {job.score} cannot be written: {exc.strerror}; choose another place") from exc
+    if job.report:
+        # matplotlib is loaded for reports only.
+        from spillwatch.publish.report import ReplayData, write_replay_report
+
+        write_replay_report(
+            job.report,
+            ReplayData(
+                video=job.video.name,
+                camera=watch.pipeline.camera,
+                wells=watch.pipeline.wells,
+                model=outcome.model,
+                threshold=watch.pipeline.threshold,
+                on_s=settings.detection.on_s,
+                times_s=np.array(watch.times_s, np.float64),
+                scores=np.array(watch.scores, np.float32),
+                evidence=np.array(watch.evidence, np.float32),
+                events=outcome.events,
+                snapshots=watch.snapshots,
+                score=outcome.score,
+                wells_located=False,
+                version=version("spillwatch"),
+            ),
+        )

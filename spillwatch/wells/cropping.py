@@ -1,0 +1,89 @@
+"""All wells of a frame as one batch: one remap per plane, straight from the decoder's planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from spillwatch.pictures import to_rgb
+from spillwatch.wells.wellmap import check_fits
+
+if TYPE_CHECKING:
+    from spillwatch.records import F32, F64, U8, Frame, Planes, Preprocessing, Wells
+
+Maps = tuple[Any, Any]
+"""OpenCV's fixed-point sampling maps."""
+
+
+class Cropper:
+    """Cuts every well out of a frame as the model's preprocessing wants it.
+
+    A well's box is resized to (height, width), blurred, and its middle square kept, all in one sampling map: the
+    pixels around the square that the blur needs are sampled too and cut off again, mirrored at the box's edge as
+    ``cv2.GaussianBlur`` mirrors them, so that a crop equals the one that training made of the same box.
+    """
+
+    def __init__(self, wells: Wells, preprocessing: Preprocessing) -> None:
+        self._wells = wells
+        self._how = preprocessing
+        self._margin = preprocessing.blur_kernel // 2 if preprocessing.blur_sigma > 0 else 0
+        self._size: tuple[int, int] | None = None
+        self._luma: Maps
+        self._chroma: Maps
+
+    def __call__(self, frame: Frame) -> U8:
+        """(wells, 3, size, size) uint8 RGB, laid out in memory as (wells, size, size, 3).
+
+        Raises WellsError when the frame does not hold all wells.
+        """
+        planes = frame.planes
+        if self._size != (planes.width, planes.height):
+            self._aim(planes)
+        side = self._how.size + 2 * self._margin
+        y, u, v = _sample(planes.y, self._luma), _sample(planes.u, self._chroma), _sample(planes.v, self._chroma)
+        strip = to_rgb(y, u, v, full_range=planes.full_range)
+        if self._margin:
+            kernel = (self._how.blur_kernel, self._how.blur_kernel)
+            strip = np.asarray(cv2.GaussianBlur(strip, kernel, self._how.blur_sigma), np.uint8)
+        inner = slice(self._margin, self._margin + self._how.size)
+        crops = strip.reshape(side, len(self._wells), side, 3)[inner, :, inner].transpose(1, 0, 2, 3)
+        return np.ascontiguousarray(crops).transpose(0, 3, 1, 2)
+
+    def _aim(self, planes: Planes) -> None:
+        check_fits(self._wells, width=planes.width, height=planes.height)
+        x, y = sampling(self._wells, self._how, self._margin)
+        self._luma = cv2.convertMaps(x, y, cv2.CV_16SC2)
+        # A chroma sample stands in the middle of 2x2 luma samples.
+        self._chroma = cv2.convertMaps((x - 0.5) / 2, (y - 0.5) / 2, cv2.CV_16SC2)
+        self._size = (planes.width, planes.height)
+
+
+def _sample(plane: U8, maps: Maps) -> U8:
+    return np.asarray(cv2.remap(plane, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def sampling(wells: Wells, how: Preprocessing, margin: int) -> tuple[F32, F32]:
+    """Where to sample, in pixels of the frame: x and y as (side, wells * side) float32, side = size + 2 margin.
+
+    The wells stand side by side in one wide strip, on whose long rows OpenCV's filters run fastest.
+    """
+    across = _offsets(how.size, how.width, margin)
+    down = _offsets(how.size, how.height, margin)
+    x = wells.centres[:, 0, None] + across * wells.sizes[:, 0, None]  # (wells, side)
+    y = wells.centres[:, 1, None] + down * wells.sizes[:, 1, None]
+    side = how.size + 2 * margin
+    shape = (side, len(wells), side)
+    # A pixel's centre is at a whole number; a box of width w round c covers c - w/2 .. c + w/2.
+    xs = np.broadcast_to(x[None, :, :], shape).reshape(side, -1) - 0.5
+    ys = np.broadcast_to(y.T[:, :, None], shape).reshape(side, -1) - 0.5
+    return xs.astype(np.float32), ys.astype(np.float32)
+
+
+def _offsets(size: int, full: int, margin: int) -> F64:
+    """Positions of samples across a box, as fractions of it from its centre, mirrored beyond its edges."""
+    index = np.arange(-margin, size + margin) + (full - size) // 2
+    index = np.abs(index)
+    index = (full - 1) - np.abs((full - 1) - index)
+    return np.asarray((index + 0.5) / full - 0.5, np.float64)

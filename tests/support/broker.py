@@ -1,0 +1,223 @@
+"""A real mosquitto on loopback, and certificates for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def binary(name: str) -> str:
+    """Its path, or skip: Debian keeps daemons in sbin, which is not on everybody's PATH."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed (Debian: apt install mosquitto mosquitto-clients openssl)")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], *, within_s: float = 10, what: str = "") -> None:
+    """Poll until it holds; fails the test when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what or condition}"
+        time.sleep(0.01)
+
+
+class Broker:
+    """Runs mosquitto with its own configuration and a persistent store; can be stopped, killed, frozen, started."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        passwords: dict[str, str] | None = None,
+        acl: str | None = None,
+        certificates: Certificates | None = None,
+        ask_client_certificate: bool = False,
+    ) -> None:
+        self._binary = binary("mosquitto")
+        self.port = free_port()
+        self._folder = folder / f"broker-{self.port}"
+        self._folder.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            "persistence true",
+            f"persistence_location {self._folder}/",
+            f"allow_anonymous {'false' if passwords else 'true'}",
+            "max_queued_messages 0",
+            "log_dest stdout",
+        ]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        if passwords:
+            lines.append(f"password_file {self._password_file(passwords)}")
+        if acl is not None:
+            lines.append(f"acl_file {self._write('acl', acl)}")
+        if certificates:
+            lines += [f"certfile {certificates.server.cert}", f"keyfile {certificates.server.key}"]
+            lines += [f"cafile {certificates.ca}", f"require_certificate {str(ask_client_certificate).lower()}"]
+        self._config = self._write("mosquitto.conf", "\n".join(lines) + "\n")
+        self._tls = certificates is not None
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self._folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    def _password_file(self, passwords: dict[str, str]) -> Path:
+        path = self._write("passwords", "")
+        for user, password in passwords.items():
+            subprocess.run([binary("mosquitto_passwd"), "-b", path, user, password], check=True, capture_output=True)
+        return path
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        assert self._process is None, "it runs already"
+        with (self._folder / "log").open("ab") as output:
+            self._process = subprocess.Popen([self._binary, "-c", self._config], stdout=output, stderr=output)
+        wait_until(self._accepts, what=f"mosquitto accepts connections:\n{self.log()}")
+
+    def _accepts(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"mosquitto ended:\n{self.log()}"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+    def stop(self) -> None:
+        """An orderly end: it saves its store first."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self.send(signal.SIGCONT)
+            self.send(number)
+            self._process.wait(10)
+            self._process = None
+
+    def send(self, number: signal.Signals) -> None:
+        """SIGSTOP freezes it, SIGCONT lets it go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def log(self) -> str:
+        path = self._folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+
+class Subscriber:
+    """Listens with a session that outlives a restart of the broker, and keeps (topic, text, retained)."""
+
+    def __init__(self, port: int, *topics: str, session: str = "") -> None:
+        self.received: list[tuple[str, str, bool]] = []
+        self._subscribed = threading.Event()
+        self._topics = topics
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=session, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._on_message
+        expiry = Properties(PacketTypes.CONNECT)
+        expiry.SessionExpiryInterval = 600 if session else 0
+        self._client.connect("127.0.0.1", port, properties=expiry)
+
+    def _on_connect(self, *_: Any) -> None:
+        self._client.subscribe([(topic, self._options()) for topic in self._topics])
+
+    @staticmethod
+    def _options() -> Any:
+        from paho.mqtt.subscribeoptions import SubscribeOptions
+
+        return SubscribeOptions(qos=1, retainAsPublished=False)
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self.received.append((message.topic, message.payload.decode(), message.retain))
+
+    def __enter__(self) -> Self:
+        self._client.loop_start()
+        assert self._subscribed.wait(10)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def on(self, topic: str) -> list[str]:
+        """The payloads that have come on one topic."""
+        return [text for name, text, _ in self.received if name == topic]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, PEM."""
+
+    cert: Path
+    key: Path
+
+
+class Certificates:
+    """A certificate authority with one certificate for localhost and one for a client."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.ca = folder / "ca.crt"
+        self._openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+            *("-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.crt"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+        )
+        self.server = self._issue("server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        self.client = self._issue("client", "extendedKeyUsage=clientAuth")
+
+    def _openssl(self, *arguments: str) -> None:
+        subprocess.run([binary("openssl"), *arguments], cwd=self._folder, check=True, capture_output=True)
+
+    def _issue(self, name: str, extension: str) -> Pair:
+        key, request, cert = f"{name}.key", f"{name}.csr", f"{name}.crt"
+        self._openssl(
+            *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", f"/CN={name}", "-keyout", key, "-out", request),
+        )
+        (self._folder / "extension").write_text(
+            f"{extension}\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        )
+        self._openssl(
+            *("x509", "-req", "-in", request, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"),
+            *("-extfile", "extension", "-out", cert),
+        )
+        (self._folder / key).chmod(0o600)
+        return Pair(self._folder / cert, self._folder / key)
