@@ -14,34 +14,31 @@ from spillwatch.records import U8, Planes
 def to_bgr(planes: Planes) -> U8:
     """(H, W, 3) uint8 BGR of a whole picture."""
     size = (planes.width, planes.height)
-    chroma = [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in (planes.v, planes.u)]
-    return ycrcb_to(cv2.COLOR_YCrCb2BGR, [planes.y, *chroma], full_range=planes.full_range)
+    v, u = (np.asarray(cv2.resize(plane, size), np.uint8) for plane in (planes.v, planes.u))
+    return _convert(cv2.COLOR_YCrCb2BGR, planes.y, v, u, full_range=planes.full_range)
 
 
 def to_rgb(y: U8, u: U8, v: U8, *, full_range: bool) -> U8:
     """(H, W, 3) uint8 RGB of three (H, W) uint8 planes of equal size."""
-    return ycrcb_to(cv2.COLOR_YCrCb2RGB, [y, v, u], full_range=full_range)
+    return _convert(cv2.COLOR_YCrCb2RGB, y, v, u, full_range=full_range)
 
 
-def ycrcb_to(code: int, planes: list[U8], *, full_range: bool) -> U8:
-    """Y, Cr, Cb of equal size through one of OpenCV's conversions, which expect the full range."""
-    if not full_range:
-        y, cr, cb = planes
-        planes = [cv2.LUT(y, _LUMA), cv2.LUT(cr, _CHROMA), cv2.LUT(cb, _CHROMA)]
-    return np.asarray(cv2.cvtColor(cv2.merge(planes), code), np.uint8)
+def _convert(code: int, y: U8, cr: U8, cb: U8, *, full_range: bool) -> U8:
+    """Planes of equal size through one of OpenCV's conversions, which expect the full range."""
+    merged = cv2.merge([y, cr, cb] if full_range else [cv2.LUT(y, _LUMA), cv2.LUT(cr, _CHROMA), cv2.LUT(cb, _CHROMA)])
+    return np.asarray(cv2.cvtColor(merged, code), np.uint8)
 
 
 def from_bgr(bgr: U8) -> Planes:
-    """Planes (BT.601, 16..235) of a (H, W, 3) uint8 BGR picture; an odd last row or column is dropped."""
+    """Planes (full range) of a (H, W, 3) uint8 BGR picture; an odd last row or column is dropped.
+
+    Chroma is the mean of 2x2 pixels, as decoders have it; OpenCV's own I420 conversion takes one pixel of the four.
+    """
     height, width = (side - side % 2 for side in bgr.shape[:2])
-    i420 = cv2.cvtColor(bgr[:height, :width], cv2.COLOR_BGR2YUV_I420)
-    flat = np.asarray(i420, np.uint8).reshape(-1)
-    luma, quarter = height * width, height * width // 4
-    return Planes(
-        y=flat[:luma].reshape(height, width),
-        u=flat[luma : luma + quarter].reshape(height // 2, width // 2),
-        v=flat[luma + quarter :].reshape(height // 2, width // 2),
-    )
+    y, cr, cb = cv2.split(cv2.cvtColor(bgr[:height, :width], cv2.COLOR_BGR2YCrCb))
+    half = (width // 2, height // 2)
+    u, v = (np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), np.uint8) for plane in (cb, cr))
+    return Planes(y=np.asarray(y, np.uint8), u=u, v=v, full_range=True)
 
 
 _LEVELS = np.arange(256, dtype=np.float64)

@@ -16,7 +16,7 @@ from spillwatch.publish.annotate import clock
 from spillwatch.records import F32, F64, U8, AlarmEvent, Condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from spillwatch.records import Wells
 
 # These bound the page: about 3 MB at most, however long the video and however many the alarms.
-_COLUMNS = 700  # of the evidence map, and of a score trace
-_TRACES = 24  # alarmed wells whose scores are plotted
-_OTHERS = 3  # of the wells without alarm, the highest
+_COLUMNS = 700  # of the evidence map, and of every score trace
+_TRACES = 24  # wells with alarms whose scores are plotted
+_MISSED = 9  # wells whose spill was missed, likewise
+_OTHERS = 3  # of all other wells, the highest
+_ROWS = 9  # traces in one figure
 _PICTURES = 24
 
+_WIDTH = 9.8  # inches at 72 dots: as wide as the page
+_MARGINS = {"left": 0.08, "right": 0.995}
 _INK, _NORMAL, _SPILL = "#1d2329", "#2b6ca3", "#c4441c"  # the page's own colours; blue and vermilion part for everyone
 
 
@@ -60,20 +64,24 @@ class ReplayData:
 def write_replay_report(path: Path, data: ReplayData) -> None:
     """Writes the page; the same data gives the same bytes."""
     alarms = _alarms(data)
+    spills = [alarm for alarm in alarms if alarm.condition == Condition.SPILL]
+    others = [alarm for alarm in alarms if alarm.condition != Condition.SPILL]
+    pictured = [(alarm, alarm.picture) for alarm in spills + others if alarm.picture is not None]
     page = render(
         "replay.html",
         data=data,
         clock=clock,
         number=_number,
-        spills=[alarm for alarm in alarms if alarm.condition == Condition.SPILL],
-        others=[alarm for alarm in alarms if alarm.condition != Condition.SPILL],
-        duration_s=_span(data.times_s),
+        spills=spills,
+        others=others,
+        duration_s=float(np.ptp(data.times_s)) + _usual_s(data.times_s) if len(data.times_s) else 0.0,
         unwatched=[name for name, watched in zip(data.wells.ids, data.wells.in_service, strict=True) if not watched],
         unscored=_unscored(data),
-        evidence_map=_evidence_map(data, alarms),
-        traces=_traces(data, alarms),
-        pictures=[(alarm, _jpeg(alarm.picture)) for alarm in alarms if alarm.picture is not None][:_PICTURES],
-        more_pictures=sum(alarm.picture is not None for alarm in alarms) - _PICTURES,
+        evidence_map=_evidence_map(data, alarms) if len(data.times_s) else "",
+        traces=_traces(data, spills) if len(data.times_s) else [],
+        traces_left_out=len({alarm.well for alarm in spills}) - _TRACES,
+        pictures=[(alarm, _jpeg(picture)) for alarm, picture in pictured[:_PICTURES]],
+        pictures_left_out=len(pictured) - _PICTURES,
     )
     try:
         path.write_text(page, encoding="utf-8")
@@ -117,7 +125,7 @@ def _alarms(data: ReplayData) -> list[_Alarm]:
 
 def _peak(data: ReplayData, raised: AlarmEvent, end_s: float | None) -> float | None:
     """The highest score while a well's alarm was active."""
-    if raised.score is None or raised.media_time_s is None or raised.well not in data.wells.ids:
+    if raised.score is None or raised.media_time_s is None or raised.well is None:
         return None
     # The event's time may be rounded; a millisecond of slack keeps its own frame in.
     frames = (data.times_s >= raised.media_time_s - 1e-3) & (data.times_s <= (np.inf if end_s is None else end_s))
@@ -126,12 +134,8 @@ def _peak(data: ReplayData, raised: AlarmEvent, end_s: float | None) -> float | 
 
 def _unscored(data: ReplayData) -> list[str]:
     """Wells in service that not one frame gave a score of."""
-    never = data.wells.in_service & ~np.isfinite(data.scores).any(axis=0)
+    never = data.wells.in_service & ~np.isfinite(data.scores.reshape(-1, len(data.wells))).any(axis=0)
     return [data.wells.ids[index] for index in np.flatnonzero(never)]
-
-
-def _span(times_s: F64) -> float:
-    return float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
 
 
 def _number(value: float | None) -> str:
@@ -146,15 +150,19 @@ def _jpeg(picture: U8) -> Markup:
     return Markup("data:image/jpeg;base64,{}").format(base64.b64encode(encoded.tobytes()).decode("ascii"))
 
 
-def _bins(times_s: F64) -> tuple[F64, list[slice]]:
-    """Equal spans of time for drawing: their edges, and the frames of each; no frames where the video has a hole.
+def _usual_s(times_s: F64) -> float:
+    """How long a frame usually lasts."""
+    return max(float(np.median(np.diff(times_s))), 1e-3) if len(times_s) > 1 else 0.04
 
-    A span shorter than the video's rhythm shows the frame before it, so that unequal pauses do not look like holes.
+
+def _spans(times_s: F64, columns: int) -> tuple[F64, list[slice]]:
+    """Equal spans of time for drawing: their edges, and each one's frames, none where the video has a hole.
+
+    A span without a frame of its own shows the one before it, so that a varying frame rate makes no holes.
     """
-    count = int(np.clip(len(times_s), 1, _COLUMNS))
-    usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.04
-    edges = np.linspace(times_s[0], times_s[-1] + usual_s, count + 1)
-    bounds = np.searchsorted(times_s, edges)
+    usual_s = _usual_s(times_s)
+    edges = np.linspace(times_s[0], times_s[-1] + usual_s, min(len(times_s), columns) + 1)
+    bounds = np.searchsorted(times_s, edges).tolist()
     slices = []
     for edge, start, stop in zip(edges, bounds, bounds[1:], strict=False):
         held = start == stop and edge - times_s[start - 1] <= 3 * usual_s
@@ -162,7 +170,111 @@ def _bins(times_s: F64) -> tuple[F64, list[slice]]:
     return edges, slices
 
 
-def _peaks(values: F32, slices: Iterable[slice]) -> F32:
-    """(spans, ...) float32: the maximum in each span, so that no peak is lost, NaN where nothing is known."""
+def _each(extreme: np.ufunc, values: F32, slices: Sequence[slice]) -> F32:
+    """(spans, ...) float32: the largest (fmax) or least (fmin) of each span, so that no peak is lost; NaN is a hole."""
     nothing = np.full(values.shape[1:], np.nan, np.float32)
-    return np.array([np.fmax.reduce(values[span], axis=0) if span.stop > span.start else nothing for span in slices])
+    rows = [extreme.reduce(values[span], axis=0) if span.start < span.stop else nothing for span in slices]
+    return np.array(rows, np.float32)
+
+
+def _evidence_map(data: ReplayData, alarms: Sequence[_Alarm]) -> Markup:
+    """Wells down, time across, evidence as darkness; alarms outlined."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
+    edges, slices = _spans(data.times_s, _COLUMNS)
+    known = np.where(data.wells.in_service, _each(np.fmax, data.evidence, slices), np.nan)
+    count = len(data.wells)
+    height = 0.6 + 0.15 * max(count, 4)  # inches; a row is as high as its small label
+    fig = Figure(figsize=(_WIDTH, height))
+    ax = fig.subplots(gridspec_kw=_MARGINS | {"bottom": 0.35 / height, "top": 1 - 0.25 / height})
+    shades = LinearSegmentedColormap.from_list("evidence", ["#f3f6f9", "#7fb0d6", "#1f5c94", "#0c2340"])
+    shades.set_bad("#c4c9ce")
+    extent = (edges[0], edges[-1], count - 0.5, -0.5)
+    ax.imshow(known.T, cmap=shades, vmin=0, vmax=data.on_s, aspect="auto", interpolation="none", extent=extent)
+    _outlines(ax, data, alarms, edges)
+    ax.set_yticks(range(count), data.wells.ids, fontsize=7)
+    spilled = {alarm.well for alarm in alarms if alarm.condition == Condition.SPILL}
+    for label, well in zip(ax.get_yticklabels(), data.wells.ids, strict=True):
+        label.set(**({"color": _SPILL, "weight": "bold"} if well in spilled else {"color": _INK}))
+    ax.set_yticks(np.arange(count + 1) - 0.5, minor=True)
+    ax.grid(which="minor", axis="y", color="white", lw=0.8)
+    ax.tick_params(axis="y", which="both", length=0)
+    ax.tick_params(axis="x", top=True, labeltop=count > 20)
+    _time_axis(ax, edges)
+    return figure(fig, alt="Evidence of every well over time")
+
+
+def _outlines(ax: Axes, data: ReplayData, alarms: Sequence[_Alarm], edges: F64) -> None:
+    from matplotlib.patches import Rectangle
+
+    least_s = (edges[-1] - edges[0]) / 250  # what is narrower cannot be seen
+    for alarm in alarms:
+        lasts_s = max((edges[-1] if alarm.end_s is None else alarm.end_s) - alarm.start_s, least_s)
+        corner, height, style = (alarm.start_s, -0.5), len(data.wells), {"ec": _INK, "lw": 0.5, "hatch": "////"}
+        if alarm.well is not None:
+            corner, height = (alarm.start_s, data.wells.ids.index(alarm.well) - 0.5), 1
+            style = {"ec": _INK, "lw": 1, "ls": ":"}
+        if alarm.condition == Condition.SPILL:
+            style = {"ec": _SPILL, "lw": 1.6, "zorder": 3}
+        outline = Rectangle(corner, lasts_s, height, fill=False, clip_on=False)
+        outline.set(**style)
+        ax.add_patch(outline)
+
+
+def _traces(data: ReplayData, spills: Sequence[_Alarm]) -> list[Markup]:
+    """Scores over time, log scale: wells with spill alarms, wells whose spill was missed, the highest of the others."""
+    from matplotlib.figure import Figure
+
+    onsets = [(spill["well"], float(spill["onset_s"])) for spill in (data.score or {}).get("spills", ())]
+    alarmed = list(dict.fromkeys(alarm.well for alarm in spills if alarm.well is not None))
+    missed = [well for well in dict.fromkeys(well for well, _ in onsets) if well not in alarmed]
+    highest = np.fmax.reduce(data.scores, axis=0)
+    ranked = [data.wells.ids[index] for index in np.argsort(-highest) if np.isfinite(highest[index])]
+    others = [well for well in ranked if well not in alarmed and well not in missed]
+    wells = alarmed[:_TRACES] + missed[:_MISSED] + others[:_OTHERS]
+
+    edges, slices = _spans(data.times_s, _COLUMNS)
+    scores = data.scores[:, [data.wells.ids.index(well) for well in wells]]
+    lows, highs = _each(np.fmin, scores, slices), _each(np.fmax, scores, slices)
+    lines = np.stack([lows, highs], axis=1).reshape(-1, len(wells))
+    usual = np.nanpercentile(lows, 1) if np.isfinite(lows).any() else data.threshold
+    limits = min(float(usual), data.threshold) / 1.5, max(float(np.fmax.reduce(highs, axis=None)), data.threshold) * 1.3
+    figures = []
+    for first in range(0, len(wells), _ROWS):  # several figures, so that each fits a printed page
+        part = wells[first : first + _ROWS]
+        fig = Figure(figsize=(_WIDTH, 0.5 + 0.95 * len(part)))
+        margins = _MARGINS | {"hspace": 0.15, "bottom": 0.4 / fig.get_figheight(), "top": 0.99}
+        axes = fig.subplots(len(part), 1, sharex=True, squeeze=False, gridspec_kw=margins)[:, 0]
+        for ax, well, line in zip(axes, part, lines.T[first:], strict=False):
+            ax.plot(np.repeat((edges[:-1] + edges[1:]) / 2, 2), line, color=_NORMAL, lw=0.7)
+            ax.vlines([at for name, at in onsets if name == well], *limits, color=_INK, lw=1.2, ls=":")
+            for alarm in (alarm for alarm in spills if alarm.well == well):
+                end_s = edges[-1] if alarm.end_s is None else alarm.end_s
+                ax.axvspan(alarm.start_s, end_s, color=_SPILL, alpha=0.18, lw=0)
+                ax.axvline(alarm.start_s, color=_SPILL, lw=1.2)
+            _score_axis(ax, well, data.threshold, limits)
+            ax.yaxis.label.set_color(_SPILL if well in alarmed else _INK)
+        _time_axis(axes[-1], edges)
+        figures.append(figure(fig, alt=f"Scores over time of {', '.join(part)}"))
+    return figures
+
+
+def _score_axis(ax: Axes, well: str, threshold: float, limits: tuple[float, float]) -> None:
+    ax.set_yscale("log")
+    ax.set_ylim(*limits)
+    ax.axhline(threshold, color=_INK, lw=0.8, ls="--")
+    ax.set_yticks([threshold], [_number(threshold)], fontsize=7)
+    ax.yaxis.set_minor_formatter("")
+    ax.set_ylabel(well, rotation=0, ha="right", va="center", weight="bold")
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _time_axis(ax: Axes, edges: F64) -> None:
+    """Ticks on whole seconds or minutes, about ten of them."""
+    span = edges[-1] - edges[0]
+    step = next((step for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800) if span <= 12 * step), 3600)
+    ticks = np.arange(np.ceil(edges[0] / step) * step, edges[-1], step)
+    ax.set_xticks(ticks, [clock(tick).removesuffix(".00") for tick in ticks], fontsize=8)
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlabel("media time", fontsize=8)

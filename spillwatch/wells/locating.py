@@ -48,7 +48,7 @@ def lay_out(table: Table) -> Wells:
             "the four corners do not make a table: give the corner wells' centres in the order top left, top right, "
             "bottom right, bottom left"
         )
-    view = cv2.getPerspectiveTransform(plane, table.corners.astype(np.float32))
+    view = np.asarray(cv2.getPerspectiveTransform(plane, table.corners.astype(np.float32)), np.float64)
     grid = np.array([(x, y) for y in down for x in across], np.float64)
     ids = [well_id(row, column) for row in range(table.rows) for column in range(table.columns)]
     if strangers := sorted(set(table.without) - set(ids)):

@@ -105,5 +105,5 @@ def check_fits(wells: Wells, *, width: int, height: int) -> None:
         x, y = wells.centres[far]
         raise WellsError(
             f"{len(names)} of {len(wells)} wells lie outside the {width}x{height} frame ({shown}; {wells.ids[far]} is "
-            f"at {x:g}, {y:g}): is this the picture that they were located on? Locate them again with: spillwatch locate"
+            f"at {x:g}, {y:g}): is this the picture that they were located on? Mend it with: spillwatch locate"
         )

@@ -18,6 +18,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,14 +75,14 @@ class Broker:
         if os.geteuid() == 0:
             lines.append("user root")
         if passwords:
-            lines.append(f"password_file {self._password_file(passwords)}")
+            self.set_passwords(passwords)
+            lines.append(f"password_file {self._folder / 'passwords'}")
         if acl is not None:
             lines.append(f"acl_file {self._write('acl', acl)}")
         if certificates:
             lines += [f"certfile {certificates.server.cert}", f"keyfile {certificates.server.key}"]
             lines += [f"cafile {certificates.ca}", f"require_certificate {str(ask_client_certificate).lower()}"]
         self._config = self._write("mosquitto.conf", "\n".join(lines) + "\n")
-        self._tls = certificates is not None
 
     def _write(self, name: str, text: str) -> Path:
         path = self._folder / name
@@ -89,11 +90,11 @@ class Broker:
         path.chmod(0o600)
         return path
 
-    def _password_file(self, passwords: dict[str, str]) -> Path:
+    def set_passwords(self, passwords: dict[str, str]) -> None:
+        """Holds from the next start."""
         path = self._write("passwords", "")
         for user, password in passwords.items():
             subprocess.run([binary("mosquitto_passwd"), "-b", path, user, password], check=True, capture_output=True)
-        return path
 
     def __enter__(self) -> Self:
         self.start()
@@ -120,11 +121,11 @@ class Broker:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
+        """At once, without another thought, even when it is frozen: what it acknowledged and did not save is lost."""
         self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self.send(signal.SIGCONT)
             self.send(number)
             self._process.wait(10)
             self._process = None
@@ -155,16 +156,16 @@ class Subscriber:
         self._client.connect("127.0.0.1", port, properties=expiry)
 
     def _on_connect(self, *_: Any) -> None:
-        self._client.subscribe([(topic, self._options()) for topic in self._topics])
-
-    @staticmethod
-    def _options() -> Any:
-        from paho.mqtt.subscribeoptions import SubscribeOptions
-
-        return SubscribeOptions(qos=1, retainAsPublished=False)
+        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._topics])
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.received.append((message.topic, message.payload.decode(), message.retain))
+
+    @classmethod
+    def when_up(cls, broker: Broker, *topics: str) -> Self:
+        """Start the broker and be its first client."""
+        broker.start()
+        return cls(broker.port, *topics)
 
     def __enter__(self) -> Self:
         self._client.loop_start()
@@ -221,3 +222,64 @@ class Certificates:
         )
         (self._folder / key).chmod(0o600)
         return Pair(self._folder / cert, self._folder / key)
+
+
+class Relay:
+    """A wire to the broker that can lose its answers and be cut."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._muted = False
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        for thread in self._threads:
+            thread.join(10)
+
+    def mute(self) -> None:
+        """From now on what the broker says is lost, until the wire is cut."""
+        self._muted = True
+
+    def cut(self) -> None:
+        """Break every connection; new ones hear the broker again."""
+        broken, self._open = self._open, []
+        for end in broken:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._muted = False
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, name="relay", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to_port))
+                self._open += [client, server]
+                self._start(self._carry, client, server, False)
+                self._start(self._carry, server, client, True)
+
+    def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:  # noqa: FBT001
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not (answers and self._muted):
+                    target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        if answers:
+            source.close()
+            target.close()

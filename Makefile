@@ -1,0 +1,53 @@
+# The two commands of a new user are `make demo` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+# More words for pip, for example to take another build of torch: see README, "Which torch".
+PIP_ARGS ?= -c constraints.txt
+
+.PHONY: help setup demo test check bench format packages install-service uninstall-service clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.done ## Make the environment in .venv
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	@PYTHON=$(PYTHON) tools/make_venv.sh $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -e '.[dev]'
+	@touch $@
+
+$(DEMO)/line.mp4: tools/simulate_line.py | $(VENV)/.done
+	@mkdir -p $(DEMO)
+	$(BIN)/python tools/simulate_line.py $@ --truth $(DEMO)/line.truth.json --wells-out $(DEMO)/line.wells.toml
+
+demo: $(VENV)/.done $(DEMO)/line.mp4 ## Simulate a casting line, watch it, and show what was found
+	$(BIN)/spillwatch replay $(DEMO)/line.mp4 --wells $(DEMO)/line.wells.toml --truth $(DEMO)/line.truth.json \
+	  --events $(DEMO)/events.jsonl --json $(DEMO)/score.json \
+	  --annotated $(DEMO)/annotated.mp4 --report $(DEMO)/report.html
+
+packages: ## Install the Debian packages that system tests use (as root), or say what is skipped
+	@tools/system_packages.sh
+
+test: $(VENV)/.done packages check ## Check the code, then run every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.done ## Lint, types and import layers
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.done ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.done ## Print ratios, measured side by side in one run
+	$(BIN)/python tools/bench.py
+
+install-service: ## Install the daemon as a systemd service (as root)
+	systemd/install.sh
+
+clean: ## Remove what was made
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,146 @@
+"""A network camera's pictures as they arrive, over RTSP."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, unquote, urlsplit
+
+import av
+import av.error
+from pydantic import SecretStr
+
+from spillwatch.errors import ConfigError, SourceError
+from spillwatch.records import Frame
+from spillwatch.sources.decoding import one_thread, planes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    from spillwatch.config import CameraSettings
+
+# TCP, for a lost packet smears the picture; no probing, for the SDP and the first key frame tell everything: the first
+# picture comes after 0.1 s instead of 2.3 s, and nothing is queued up behind it.
+_OPTIONS = {"rtsp_transport": "tcp", "fpsprobesize": "0", "probesize": "32768", "analyzeduration": "0"}
+_KEY_FRAME_WAIT_S = 15.0  # cameras send a key frame every 1 to 10 s, and nothing can be decoded before one
+
+_MENDS: tuple[tuple[type[Exception], str], ...] = (
+    (av.error.HTTPUnauthorizedError, "refuses this account (401); check username and password_file"),
+    (av.error.HTTPForbiddenError, "forbids this account its stream (403); let the account view it"),
+    (av.error.HTTPNotFoundError, "has no stream of this name (404); check the path in url"),
+    (av.error.ConnectionRefusedError, "refuses the connection; check that the camera is on, and the port in url"),
+)
+
+
+class RtspSource:
+    """One RTSP camera; ``with`` connects. Frames carry the moment at which they arrived.
+
+    Its URL may hold a password: no message, exception or traceback of it ever does.
+    """
+
+    def __init__(self, settings: CameraSettings) -> None:
+        self._settings = settings
+        self._name = masked_url(settings.url.get_secret_value() if settings.url else "", settings.username)
+        self._container: InputContainer | None = None
+
+    def __enter__(self) -> Self:
+        url = self._url()
+        container = self._open(url)
+        try:
+            if not container.streams.video:
+                raise SourceError(f"{self._name} sends no video; check the path in url")
+            one_thread(container.streams.video[0])
+        except BaseException:
+            container.close()
+            raise
+        self._container = container
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._container is None:
+            raise RuntimeError("RtspSource is read inside its with block")
+        stream = self._container.streams.video[0]
+        decoded_s = time.monotonic()
+        for packet in self._packets(self._container, stream):
+            for picture in _decode(packet):
+                at, decoded_s = datetime.now(UTC), time.monotonic()
+                yield Frame(camera=self._settings.id, at=at, time_s=decoded_s, planes=planes_of(picture))
+            if time.monotonic() - decoded_s > _KEY_FRAME_WAIT_S:
+                raise SourceError(
+                    f"{self._name} sends {stream.codec_context.name} that cannot be decoded; set the camera to H.264"
+                    f" with a key frame every second"
+                )
+        raise SourceError(f"{self._name}: the stream ended; check that the camera is on")
+
+    def _url(self) -> SecretStr:
+        """The settings' URL with the account in it, percent-encoded."""
+        try:
+            password = self._settings.password()
+        except ConfigError as exc:
+            raise SourceError(f"{self._name} cannot be opened: {exc}") from exc
+        try:
+            url = urlsplit(self._settings.url.get_secret_value() if self._settings.url else "")
+        except ValueError as exc:
+            raise SourceError(
+                f"{self._name} is not a valid url; keep its password in password_file, or percent-encode it"
+            ) from exc
+        user = self._settings.username or unquote(url.username or "")
+        password = unquote(url.password or "") if password is None else password
+        account = quote(user, safe="") + (":" + quote(password, safe="") if password else "")
+        host = url.netloc.rpartition("@")[2]
+        return SecretStr(url._replace(netloc=f"{account}@{host}" if account else host).geturl())
+
+    def _open(self, url: SecretStr) -> InputContainer:
+        limits = (self._settings.open_timeout_s, self._settings.read_timeout_s)
+        began_s = time.monotonic()
+        try:
+            return av.open(url.get_secret_value(), options=dict(_OPTIONS), timeout=limits)
+        except (av.FFmpegError, OSError) as exc:
+            waited_s = time.monotonic() - began_s
+            sentence = next((mend for kind, mend in _MENDS if isinstance(exc, kind)), None)
+            if sentence is None and waited_s >= min(limits):
+                sentence = f"does not answer within {waited_s:.1f} s; check the camera's power, network and address"
+            elif sentence is None:
+                sentence = f"cannot be opened ({exc.strerror}); check the address in url"
+        raise SourceError(f"{self._name} {sentence}")  # not "from exc", whose text holds the URL with its password
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+        fault = None
+        try:
+            yield from container.demux(stream)
+        except (av.FFmpegError, OSError) as exc:
+            fault = exc
+        if isinstance(fault, av.error.ExitError | av.error.TimeoutError):
+            raise SourceError(
+                f"{self._name} is silent for {self._settings.read_timeout_s:g} s; check the camera and its network"
+            )
+        if fault is not None:  # as in _open, not "from" it
+            raise SourceError(f"{self._name} broke off ({fault.strerror}); check the camera and its network")
+
+
+def masked_url(url: str, username: str | None = None) -> str:
+    """The URL for people to read: rtsp://user:***@host/path, and no password in its path or query either."""
+    scheme, _, rest = url.partition("://")
+    account, _, address = rest.rpartition("@")  # the last @, for a password may hold @ and / where nobody encoded them
+    user, colon, _ = account.partition(":")
+    shown = f"{username or user}:***@" if username or colon else f"{user}@" if user else ""
+    return re.sub(r"(?i)((?:pass\w*?|pwd|token|secret|key)=)[^&/]*", r"\1***", f"{scheme}://{shown}{address}")
+
+
+def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
+    """A packet's whole pictures; what is damaged is left out, since the next one comes soon."""
+    try:
+        return [picture for picture in packet.decode() if not picture.is_corrupt]
+    except av.FFmpegError:
+        return []

@@ -1,0 +1,81 @@
+"""Serves an H.264 file over RTSP on loopback, in a loop and at its own pace, until it is killed.
+
+    /usr/bin/python3 rtsp_server.py PORT CLIP.h264 FPS [USER:PASSWORD]
+
+It runs under Debian's Python, for GStreamer's bindings. PORT 0 picks a free one; "ready PORT" tells it. The clip is
+Annex B with access unit delimiters (x264's aud=1); it is served at /cam.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstApp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstApp, GstRtspServer  # noqa: E402, F401 - GstApp gives appsrc its signals
+
+_DELIMITER = b"\x00\x00\x00\x01\x09"
+_LAUNCH = (
+    "( appsrc name=source is-live=true do-timestamp=true format=time"
+    " caps=video/x-h264,stream-format=byte-stream,alignment=au"
+    " ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )"
+)
+
+
+class Feed:
+    """Pushes one picture per tick into a stream, until its last client leaves."""
+
+    def __init__(self, source: Any, pictures: list[bytes], fps: float) -> None:
+        self.source, self.pictures, self.index = source, pictures, 0
+        self.duration = int(Gst.SECOND / fps)
+        GLib.timeout_add(round(1000 / fps), self.push)
+
+    def push(self) -> bool:
+        buffer = Gst.Buffer.new_wrapped(self.pictures[self.index % len(self.pictures)])
+        buffer.duration = self.duration
+        self.index += 1
+        return bool(self.source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
+
+
+def demand_account(server: Any, factory: Any, user: str, password: str) -> None:
+    """Basic authentication for everything below the factory."""
+    auth, token, permissions = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken(), GstRtspServer.RTSPPermissions()
+    token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    server.set_auth(auth)
+    permissions.add_role("viewer")
+    for right in (GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT):
+        permissions.add_permission_for_role("viewer", right, True)
+    factory.set_permissions(permissions)
+
+
+def main(port: str, clip: str, fps: str, account: str = "") -> None:
+    """Serve until killed."""
+    Gst.init(None)
+    pictures = [_DELIMITER + part for part in Path(clip).read_bytes().split(_DELIMITER)[1:]]
+    server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
+    server.set_address("127.0.0.1")
+    server.set_service(port)
+    factory.set_shared(True)
+    factory.set_launch(_LAUNCH)
+
+    def configure(_factory: Any, media: Any) -> None:
+        Feed(media.get_element().get_by_name_recurse_up("source"), pictures, float(fps))
+
+    factory.connect("media-configure", configure)
+    if account:
+        demand_account(server, factory, *account.split(":", 1))
+    server.get_mount_points().add_factory("/cam", factory)
+    if not server.attach(None):
+        sys.exit(f"port {port} cannot be bound")
+    print("ready", server.get_bound_port(), flush=True)  # noqa: T201 - whoever started it waits for this
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

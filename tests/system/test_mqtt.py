@@ -1,0 +1,436 @@
+"""The MQTT publisher against a real mosquitto."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from spillwatch.config import MqttSettings
+from spillwatch.errors import PublishError
+from spillwatch.publish import mqtt
+from spillwatch.publish.mqtt import MqttPublisher
+from spillwatch.records import CameraState, CameraStatus, Condition, WellState, WellStatus
+from tests.support.broker import Broker, Certificates, Relay, Subscriber, binary, free_port, wait_until
+from tests.support.publishers import AT, alarm_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ONLINE = re.compile(r'^\{"online":true,"version":"0\.1\.0","since":"20\d\d-[\d-]+T[\d:.]+Z"\}$')
+OFFLINE = re.compile(r'^\{"online":false,"version":"0\.1\.0","since":"20\d\d-[\d-]+T[\d:.]+Z"\}$')
+WILL = '{"online":false,"version":"0.1.0","since":null}'
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def publisher(port: int, *, wait_for_broker: bool = False, **settings: Any) -> MqttPublisher:
+    values = {"host": "127.0.0.1", "port": port} | settings
+    return MqttPublisher(
+        MqttSettings(**values), base="site/line", site="line", version="0.1.0", wait_for_broker=wait_for_broker
+    )
+
+
+def refusal(subject: MqttPublisher) -> str:
+    """What entering it says."""
+    with pytest.raises(PublishError) as caught, subject:
+        pass
+    return str(caught.value)
+
+
+def well_status(well: str, state: WellState = WellState.WATCHING) -> WellStatus:
+    return WellStatus(camera="cam1", well=well, state=state, at=AT)
+
+
+def camera_status(state: CameraState = CameraState.WATCHING) -> CameraStatus:
+    return CameraStatus(camera="cam1", state=state, reason=None, fps=25.0, last_frame_age_s=0.04, at=AT)
+
+
+def numbers(subscriber: Subscriber) -> list[int]:
+    return [json.loads(text)["seq"] for text in subscriber.on("site/line/alarms")]
+
+
+def named(logs: list[Any], event: str) -> list[Any]:
+    return [entry for entry in logs if entry["event"] == event]
+
+
+# What subscribers see
+
+
+def test_topics_and_payloads_to_the_letter(broker: Broker) -> None:
+    command = [binary("mosquitto_sub"), "-V", "5", "-p", str(broker.port), "-q", "1", "-t", "site/#", "-v", "-d"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        try:
+            for line in listener.stdout:
+                if "SUBACK" in line:
+                    break
+            with publisher(broker.port) as subject:
+                wait_until(lambda: subject.pending == 0)
+                subject.publish(camera_status())
+                subject.publish(well_status("3L4"))
+                subject.publish(alarm_event(1))
+                subject.publish(alarm_event(2, well=None, condition=Condition.CAMERA_DARK, score=None, threshold=None))
+            wait_until(lambda: "since" in broker_log_of_status(broker.port))
+            lines = []
+            for line in listener.stdout:
+                if line.startswith("site/"):
+                    lines.append(line.rstrip("\n"))
+                if '"online":false' in line:
+                    break
+        finally:
+            listener.kill()
+
+    spill = (
+        '{"id":"line-cam1-7.1","seq":1,"camera":"cam1","well":"3L4","condition":"spill","state":"unacknowledged",'
+        '"active":true,"acked":false,"priority":"high","at":"2026-11-24T10:00:01.125Z","media_time_s":null,'
+        '"score":0.0421,"threshold":0.0187,"model":"2026-11","delay_ms":38.5,"late":false,"test":false}'
+    )
+    dark = (
+        '{"id":"line-cam1-7.2","seq":2,"camera":"cam1","well":null,"condition":"camera_dark","state":"unacknowledged",'
+        '"active":true,"acked":false,"priority":"high","at":"2026-11-24T10:00:02.125Z","media_time_s":null,'
+        '"score":null,"threshold":null,"model":"2026-11","delay_ms":38.5,"late":false,"test":false}'
+    )
+    first, *middle, last = [line.split(" ", 1) for line in lines]
+    assert first[0] == last[0] == "site/line/status"
+    assert ONLINE.match(first[1])
+    assert OFFLINE.match(last[1])
+    assert sorted(middle) == sorted(
+        [
+            [
+                "site/line/cam1/status",
+                '{"camera":"cam1","state":"watching","reason":null,"fps":25.0,"last_frame_age_s":0.04,'
+                '"at":"2026-11-24T10:00:00.125Z"}',
+            ],
+            [
+                "site/line/cam1/3L4/state",
+                '{"camera":"cam1","well":"3L4","state":"watching","at":"2026-11-24T10:00:00.125Z"}',
+            ],
+            ["site/line/cam1/3L4/alarm", spill],
+            ["site/line/cam1/alarm", dark],
+            ["site/line/alarms", spill],
+            ["site/line/alarms", dark],
+        ]
+    )
+
+
+def broker_log_of_status(port: int) -> str:
+    """The retained status, as a newcomer gets it."""
+    with Subscriber(port, "site/line/status") as newcomer:
+        wait_until(lambda: newcomer.received)
+        return newcomer.received[0][1]
+
+
+def test_a_late_subscriber_sees_what_holds_and_no_old_events(broker: Broker) -> None:
+    with publisher(broker.port) as subject:
+        subject.publish(camera_status(CameraState.BLIND))
+        subject.publish(camera_status())
+        subject.publish(well_status("3L4", WellState.OBSTRUCTED))
+        subject.publish(alarm_event(1))
+        subject.publish(alarm_event(2, active=False))
+        wait_until(lambda: subject.pending == 0)
+        with Subscriber(broker.port, "site/#") as late:
+            wait_until(lambda: len(late.received) == 4)
+            assert all(retained for _, _, retained in late.received)
+            assert {topic for topic, _, _ in late.received} == {
+                "site/line/status",
+                "site/line/cam1/status",
+                "site/line/cam1/3L4/state",
+                "site/line/cam1/3L4/alarm",
+            }
+            assert json.loads(late.on("site/line/cam1/status")[0])["state"] == "watching"
+            assert json.loads(late.on("site/line/cam1/3L4/alarm")[0])["seq"] == 2
+
+
+def test_the_last_will_speaks_for_a_killed_process(broker: Broker) -> None:
+    program = (
+        "import sys, time\n"
+        "from spillwatch.config import MqttSettings\n"
+        "from spillwatch.publish.mqtt import MqttPublisher\n"
+        "settings = MqttSettings(host='127.0.0.1', port=int(sys.argv[1]))\n"
+        "with MqttPublisher(settings, base='site/line', site='line', version='0.1.0'): time.sleep(60)\n"
+    )
+    with (
+        Subscriber(broker.port, "site/#") as subscriber,
+        subprocess.Popen([sys.executable, "-c", program, str(broker.port)], stdout=subprocess.DEVNULL) as child,
+    ):
+        try:
+            wait_until(lambda: subscriber.received, within_s=20)
+            assert ONLINE.match(subscriber.on("site/line/status")[0])
+        finally:
+            child.kill()
+        wait_until(lambda: len(subscriber.received) == 2)
+        assert subscriber.on("site/line/status")[1] == WILL
+
+
+def test_leaving_in_order_says_when_and_sends_no_will(broker: Broker) -> None:
+    with Subscriber(broker.port, "site/#") as subscriber:
+        with publisher(broker.port) as subject:
+            assert subject.connected
+        assert not subject.connected
+        wait_until(lambda: len(subscriber.received) == 2)
+        assert OFFLINE.match(subscriber.on("site/line/status")[1])
+        assert OFFLINE.match(broker_log_of_status(broker.port))
+        assert len(subscriber.received) == 2
+
+
+# Getting in
+
+
+def test_a_password_lets_in_and_its_absence_or_a_wrong_one_does_not(tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text("bleed-0ut\n")
+    wrong.write_text("gu3ssed\n")
+    for path in (right, wrong):
+        path.chmod(0o600)
+    with Broker(tmp_path, passwords={"line": "bleed-0ut"}) as broker, capture_logs() as logs:
+        with publisher(broker.port, username="line", password_file=right) as subject:
+            assert subject.connected
+        assert refusal(publisher(broker.port, username="line", password_file=wrong)) == (
+            f"the broker at 127.0.0.1:{broker.port} refused user 'line': not authorised; "
+            "check mqtt.username and the password_file"
+        )
+        assert refusal(publisher(broker.port)) == (
+            f"the broker at 127.0.0.1:{broker.port} refused a login without a name: not authorised; "
+            "check mqtt.username and the password_file"
+        )
+    assert named(logs, "mqtt.refused")
+    assert "bleed-0ut" not in str(logs)
+    assert "gu3ssed" not in str(logs)
+
+
+def test_a_login_that_is_refused_later_is_logged_and_tried_again(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("one")
+    secret.chmod(0o600)
+    with Broker(tmp_path, passwords={"line": "one"}) as broker, capture_logs() as logs:
+        with publisher(broker.port, username="line", password_file=secret) as subject:
+            broker.stop()
+            broker.set_passwords({"line": "two"})
+            broker.start()
+            wait_until(lambda: named(logs, "mqtt.refused"))
+            assert not subject.connected
+            broker.stop()
+            broker.set_passwords({"line": "one"})
+            broker.start()
+            wait_until(lambda: subject.connected)
+    assert named(logs, "mqtt.refused")[0]["reason"] == "Not authorized"
+    assert len(named(logs, "mqtt.connected")) == 2
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_tls_with_the_right_authority(tmp_path: Path, certificates: Certificates, host: str) -> None:
+    with (
+        Broker(tmp_path, certificates=certificates) as broker,
+        publisher(broker.port, host=host, tls=True, ca_file=certificates.ca) as subject,
+    ):
+        subject.publish(alarm_event(1))
+        wait_until(lambda: subject.pending == 0)
+
+
+def test_tls_with_another_authority_or_another_name_is_refused(tmp_path: Path, certificates: Certificates) -> None:
+    other = Certificates(tmp_path / "other")
+    with Broker(tmp_path, certificates=certificates) as broker:
+        assert refusal(publisher(broker.port, tls=True, ca_file=other.ca)).startswith(
+            f"the certificate of the broker at 127.0.0.1:{broker.port} is not accepted: "
+        )
+        assert "ca_file" in refusal(publisher(broker.port, tls=True))  # the system's authorities do not know it
+        assert "IP address mismatch" in refusal(
+            publisher(broker.port, host="127.0.0.2", tls=True, ca_file=certificates.ca)
+        )
+
+
+def test_a_client_certificate_lets_in_and_its_absence_does_not(tmp_path: Path, certificates: Certificates) -> None:
+    with Broker(tmp_path, certificates=certificates, ask_client_certificate=True) as broker:
+        pair = {"cert_file": certificates.client.cert, "key_file": certificates.client.key}
+        with publisher(broker.port, tls=True, ca_file=certificates.ca, **pair) as subject:
+            assert subject.connected
+        bare = publisher(broker.port, wait_for_broker=True, tls=True, ca_file=certificates.ca)
+        assert "wants TLS or a certificate" in refusal(bare)
+
+
+def test_files_that_are_no_certificates_are_named(tmp_path: Path, certificates: Certificates) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("not a certificate")
+    junk.chmod(0o600)
+    assert f"mqtt.ca_file {junk} cannot be used" in refusal(publisher(1, tls=True, ca_file=junk))
+    assert f"mqtt.cert_file {junk}" in refusal(
+        publisher(1, tls=True, ca_file=certificates.ca, cert_file=junk, key_file=certificates.client.key)
+    )
+
+
+def test_tls_and_plain_do_not_mix(tmp_path: Path, broker: Broker, certificates: Certificates) -> None:
+    refusal(publisher(broker.port, wait_for_broker=True, tls=True, ca_file=certificates.ca))
+    with Broker(tmp_path, certificates=certificates) as encrypted:
+        assert "wants TLS or a certificate" in refusal(publisher(encrypted.port, wait_for_broker=True))
+
+
+def test_a_host_that_is_no_name_is_a_wrong_setting() -> None:
+    assert "mqtt.host 'a..b' is not a host name" in refusal(publisher(1, host="a..b"))
+
+
+# Brokers that go and come
+
+
+def test_a_broker_restarted_in_mid_stream_gets_every_event_in_order(broker: Broker) -> None:
+    with Subscriber(broker.port, "site/line/alarms", session="crew") as subscriber, publisher(broker.port) as subject:
+        for seq in range(1, 201):
+            subject.publish(alarm_event(seq, well=f"{seq % 7}L1"))
+            if seq == 60:
+                broker.stop()
+            if seq == 140:
+                broker.start()
+            time.sleep(0.001)
+        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: numbers(subscriber)[-1:] == [200])
+        got = numbers(subscriber)
+        assert got == sorted(got)  # a repeat stands next to the first
+        assert list(dict.fromkeys(got)) == list(range(1, 201))
+
+
+def test_a_lost_acknowledgement_repeats_one_event_under_its_id(broker: Broker) -> None:
+    with Subscriber(broker.port, "site/#") as subscriber, Relay(broker.port) as relay, publisher(relay.port) as subject:
+        subject.publish(alarm_event(1))
+        wait_until(lambda: subject.pending == 0)
+        relay.mute()
+        for seq in (2, 3, 4):
+            subject.publish(alarm_event(seq))
+        wait_until(lambda: len(subscriber.on("site/line/cam1/3L4/alarm")) == 2)  # arrived, and nobody knows
+        relay.cut()
+        wait_until(lambda: numbers(subscriber) == [1, 2, 3, 4])
+
+        relay.mute()
+        subject.publish(alarm_event(5, well=None))
+        wait_until(lambda: len(subscriber.on("site/line/cam1/alarm")) == 1)
+        relay.cut()
+        wait_until(lambda: numbers(subscriber)[-1:] == [5] and subject.pending == 0)
+        again = subscriber.on("site/line/cam1/alarm")
+        assert len(set(again)) == 1  # the same text, so the same id, at every delivery
+        assert numbers(subscriber) == [1, 2, 3, 4, 5]
+
+
+def test_a_broker_that_forgot_everything_learns_what_holds_before_new_events(broker: Broker) -> None:
+    with publisher(broker.port) as subject:
+        subject.publish(camera_status())
+        subject.publish(well_status("3L4"))
+        subject.publish(well_status("3L5"))
+        wait_until(lambda: subject.pending == 0)
+        broker.kill()  # it has saved nothing
+        wait_until(lambda: not subject.connected)
+        subject.publish(well_status("3L5", WellState.OBSTRUCTED))
+        subject.publish(alarm_event(1))
+        broker.start()
+        with Subscriber(broker.port, "site/#") as subscriber:
+            wait_until(lambda: numbers(subscriber) == [1])
+            assert [topic for topic, _, _ in subscriber.received] == [
+                "site/line/status",
+                "site/line/cam1/status",
+                "site/line/cam1/3L4/state",
+                "site/line/cam1/3L5/state",
+                "site/line/cam1/3L4/alarm",
+                "site/line/alarms",
+            ]
+            assert json.loads(subscriber.on("site/line/cam1/3L5/state")[0])["state"] == "obstructed"
+
+
+def test_a_broker_that_is_down_at_the_start_is_waited_for(broker: Broker) -> None:
+    broker.stop()
+    with capture_logs() as logs, publisher(broker.port) as subject:
+        subject.publish(alarm_event(1))
+        assert not subject.connected
+        assert subject.pending == 2
+        with Subscriber.when_up(broker, "site/#") as subscriber:
+            wait_until(lambda: numbers(subscriber) == [1])
+            assert subject.connected
+    assert len(named(logs, "mqtt.unreachable")) == 1
+    assert named(logs, "mqtt.unreachable")[0]["reason"] == "Connection refused"
+
+
+def test_replay_does_not_wait_for_a_broker() -> None:
+    port = free_port()
+    assert refusal(publisher(port, wait_for_broker=True)) == (
+        f"the broker at 127.0.0.1:{port} cannot be reached: Connection refused; "
+        "check mqtt.host and mqtt.port, and that the broker runs"
+    )
+
+
+def test_replay_does_not_wait_for_a_frozen_broker(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "CONNECT_TIMEOUT_S", 0.3)
+    broker.send(signal.SIGSTOP)
+    assert "no answer within 0.3 s" in refusal(publisher(broker.port, wait_for_broker=True))
+
+
+def test_a_frozen_broker_holds_up_neither_publishing_nor_leaving(broker: Broker) -> None:
+    with capture_logs() as logs:
+        with publisher(broker.port) as subject:
+            wait_until(lambda: subject.pending == 0)
+            broker.send(signal.SIGSTOP)
+            start = time.monotonic()
+            for seq in range(1, 1001):
+                subject.publish(alarm_event(seq))
+            assert time.monotonic() - start < 0.5
+            start = time.monotonic()
+        assert time.monotonic() - start < mqtt.LEAVE_TIMEOUT_S + 0.3
+    assert [entry["messages"] for entry in named(logs, "mqtt.undelivered")] == [1002]  # and two retained ones
+
+
+def test_leaving_while_the_broker_is_down_is_quick(broker: Broker) -> None:
+    with capture_logs() as logs:
+        with publisher(broker.port) as subject:
+            wait_until(lambda: subject.pending == 0)
+            broker.stop()
+            wait_until(lambda: not subject.connected)
+            subject.publish(alarm_event(1))
+            start = time.monotonic()
+        assert time.monotonic() - start < mqtt.LEAVE_TIMEOUT_S + 0.3
+    assert [entry["event"] for entry in logs] == ["mqtt.connected", "mqtt.disconnected", "mqtt.undelivered"]
+
+
+def test_a_topic_that_the_access_list_denies_is_logged_once_and_holds_nothing_up(tmp_path: Path) -> None:
+    acl = "topic read site/#\ntopic write site/line/status\ntopic write site/line/alarms\n"
+    with Broker(tmp_path, acl=acl) as broker, Subscriber(broker.port, "site/#") as subscriber:
+        with capture_logs() as logs, publisher(broker.port) as subject:
+            for seq in (1, 2, 3):
+                subject.publish(alarm_event(seq))
+                wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: numbers(subscriber) == [1, 2, 3])
+    assert [entry["topic"] for entry in named(logs, "mqtt.denied")] == ["site/line/cam1/3L4/alarm"]
+
+
+def test_a_name_that_cannot_be_a_topic_is_refused_before_anything_is_queued(broker: Broker) -> None:
+    with publisher(broker.port) as subject:
+        wait_until(lambda: subject.pending == 0)
+        for well in ("3/4", "#", "+", ""):
+            with pytest.raises(PublishError, match="cannot be part of an MQTT topic"):
+                subject.publish(alarm_event(1, well=well))
+        assert subject.pending == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_client_thread_is_an_error_to_the_owner(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(MqttPublisher, "_on_publish", fail)
+    with capture_logs(), publisher(broker.port) as subject:
+        wait_until(lambda: not any(t.name == "paho-mqtt-client-spillwatch-line" for t in threading.enumerate()))
+        with pytest.raises(PublishError, match="does not run"):
+            subject.publish(alarm_event(1))
