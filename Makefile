@@ -44,7 +44,7 @@ format: $(VENV)/.done ## Put the code into shape
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.done ## Print ratios, measured side by side in one run
-	$(BIN)/python tools/bench.py
+	$(BIN)/python -m tools.bench
 
 install-service: ## Install the daemon as a systemd service (as root)
 	systemd/install.sh

@@ -16,7 +16,7 @@ import structlog
 from cysystemd.daemon import Notification, notify
 
 from spillwatch import build
-from spillwatch.errors import ConfigError, SpillwatchError
+from spillwatch.errors import ConfigError, PublishError, SpillwatchError
 from spillwatch.records import AlarmEvent, Frame, Gap
 from spillwatch.sources.live import LiveCamera
 from spillwatch.watch.status import StatusBoard
@@ -61,6 +61,7 @@ class Daemon:
         self._ready = False
         self._scored = 0
         self._publishers: list[Publisher] = []
+        self._failing: set[str] = set()
 
     def stop(self) -> None:
         """End the loop soon; safe in a signal handler."""
@@ -152,7 +153,19 @@ class Daemon:
             if isinstance(message, AlarmEvent):
                 _LOG.warning("alarm.changed", **_brief(message))
             for publisher in self._publishers:
-                publisher.publish(message)
+                self._hand_over(publisher, message)
+
+    def _hand_over(self, publisher: Publisher, message: Message) -> None:
+        """One way that fails, such as a full disk, must not keep the others from telling."""
+        name = type(publisher).__name__
+        try:
+            publisher.publish(message)
+        except PublishError as exc:
+            if name not in self._failing:
+                _LOG.error("publish.failed", publisher=name, reason=str(exc))
+            self._failing.add(name)
+        else:
+            self._failing.discard(name)
 
 
 def _brief(event: AlarmEvent) -> dict[str, object]:

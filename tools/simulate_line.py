@@ -37,7 +37,9 @@ DARK_GAIN = 0.03
 class Line:
     """One simulated line: its layout, its story, and its frames in order."""
 
-    def __init__(self, *, seed: int, seconds: float, fps: float, size: tuple[int, int], spills: int, faults: bool) -> None:
+    def __init__(
+        self, *, seed: int, seconds: float, fps: float, size: tuple[int, int], spills: int, faults: bool
+    ) -> None:
         # A stream of its own for each part: more spills or faults leave the table as it was.
         layout_rng, person_rng, plan_rng, self._rng = np.random.default_rng(seed).spawn(4)
         self.layout: Layout = draw_layout(layout_rng, width=size[0], height=size[1])
@@ -121,7 +123,9 @@ def parse_size(_context: click.Context, _option: click.Parameter, value: str) ->
 @click.option("--size", default="1280x800", show_default=True, callback=parse_size, help="Pixels, WIDTHxHEIGHT.")
 @click.option("--wells-out", type=click.Path(dir_okay=False, path_type=Path), help="Default: OUT.wells.toml.")
 @click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Default: OUT.json.")
-@click.option("--spills", type=click.IntRange(0, 20), default=3, show_default=True, help="Two of three pour, one drains.")
+@click.option(
+    "--spills", type=click.IntRange(0, 20), default=3, show_default=True, help="Two of three pour, one drains."
+)
 @click.option("--faults", is_flag=True, help="Also a lighting step, darkness, a freeze and a knock.")
 def main(out: Path, wells_out: Path | None, truth: Path | None, **options: object) -> None:
     """Write a simulated casting line to OUT (MP4)."""

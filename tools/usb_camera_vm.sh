@@ -3,7 +3,7 @@
 #
 # Runs COMMAND as root in a small emulated machine that has a real V4L2 camera, /dev/video0 (the kernel's vivid
 # driver), so that the USB source can be tested where no camera and no kernel module can be had. The guest sees this
-# machine's files, read-only, at their own paths; /tmp and HOME are its own. Exit status is COMMAND's.
+# machine's files, read-only, at their own paths; HOME and TMPDIR (/run) are its own. Exit status is COMMAND's.
 #
 # In the guest, `v4l2-ctl -c disconnect=1` unplugs the camera, `v4l2-ctl -c percentage_of_dropped_buffers=100` freezes
 # it. A run takes about 20 s. Needs Debian's qemu-system-x86, busybox-static, cpio, kmod and v4l-utils; the first run
@@ -43,7 +43,7 @@ trap 'rm -rf "$run"' EXIT
 
 cp -a "$cache/root" "$run/root"
 { # what the guest does once it sees the host's files
-    echo 'export HOME=/tmp TMPDIR=/tmp PATH=/usr/local/bin:/usr/bin:/bin; cd /tmp'
+    echo 'export HOME=/run TMPDIR=/run PATH=/usr/local/bin:/usr/bin:/bin; cd /run'
     printf '%q ' "$@"
     echo
     echo 'echo "guest-exit $?"'
@@ -61,7 +61,7 @@ done </modules/order
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=loose host /mnt
 mount -t devtmpfs dev /mnt/dev; mount -t proc proc /mnt/proc; mount -t sysfs sys /mnt/sys
 job=$(busybox cat /job)
-mount -t tmpfs tmp /mnt/tmp
+mount -t tmpfs tmp /mnt/run
 chroot /mnt /bin/sh -c "$job"
 poweroff -f
 INIT
@@ -70,7 +70,7 @@ chmod +x "$run/root/init"
 
 timeout "${VM_TIMEOUT_S:-300}" qemu-system-x86_64 -accel tcg -cpu max -M q35 -m "${VM_MB:-2000}" -nographic -no-reboot \
     -nic none -kernel "$cache/vmlinuz" -initrd "$run/initrd.gz" -append 'console=ttyS0 quiet panic=-1' \
-    -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on </dev/null | tr -d '\r' >"$run/out" || true
+    -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap </dev/null | tr -d '\r' >"$run/out" || true
 grep -v guest-exit "$run/out" || true
 status=$(sed -n 's/.*guest-exit \([0-9]*\).*/\1/p' "$run/out" | tail -1)
 [ -n "$status" ] || echo "the guest ended before the command did" >&2

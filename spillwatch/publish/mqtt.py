@@ -249,7 +249,8 @@ class MqttPublisher:
             self._answer = reason
             if not reason.is_failure and not self._leaving:
                 self._connected = True
-                self._queue.retain(self._status_topic, self._status(online=True, since=datetime.now(UTC)))
+                if self._status_topic not in self._denied:
+                    self._queue.retain(self._status_topic, self._status(online=True, since=datetime.now(UTC)))
                 self._queue.retain_all_again(first=self._status_topic)
             self._changed.notify_all()
         if self._leaving:
@@ -278,10 +279,30 @@ class MqttPublisher:
         with self._changed:
             arrived = self._queue.acknowledged()
             self._changed.notify_all()
-        if arrived and reason.is_failure and arrived.topic not in self._denied:  # the broker's access list
-            self._denied.add(arrived.topic)
-            log.error("mqtt.denied", broker=self._where, topic=arrived.topic, reason=str(reason))
+        if arrived and reason.is_failure:
+            self._denied_by_broker(arrived.topic, str(reason))
         self._send_next()
+
+    def _denied_by_broker(self, topic: str, reason: str) -> None:
+        """Its access list forbids the topic. The next value is tried again, so a corrected list needs no restart."""
+        with self._changed:
+            # mosquitto 2.0 closes the connection upon this: the same value again would close it for ever
+            self._queue.forget(topic)
+            known = topic in self._denied
+            self._denied.add(topic)
+        if not known:
+            log.error("mqtt.denied", broker=self._where, topic=topic, reason=reason)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 -- the signature of the base
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
@@ -290,6 +311,7 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as exc:
         raise PublishError(f"mqtt.ca_file {settings.ca_file} cannot be used: {exc}; it must be PEM") from exc
+    context.sslsocket_class = _TlsSocket
     if settings.cert_file and settings.key_file:
         try:
             # An empty password, since an encrypted key would otherwise be asked for on the terminal

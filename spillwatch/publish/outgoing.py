@@ -41,7 +41,7 @@ class Queue:
 
     def retain_all_again(self, *, first: str) -> None:
         """After a reconnection: the broker may have lost every retained value, or put the last will over one."""
-        self._stale = {first: None} | dict.fromkeys(self._retained)
+        self._stale = dict.fromkeys(topic for topic in (first, *self._retained) if topic in self._retained)
 
     def take(self) -> Outgoing | None:
         """The next to send; None while one is under way, or when nothing is left."""
@@ -59,3 +59,8 @@ class Queue:
         """The one under way has arrived; returns it."""
         arrived, self._under_way = self._under_way, None
         return arrived
+
+    def forget(self, topic: str) -> None:
+        """Do not send its present value again after a reconnection."""
+        if topic not in self._stale:
+            self._retained.pop(topic, None)

@@ -33,7 +33,8 @@ _PICTURES = 24
 
 _WIDTH = 9.8  # inches at 72 dots: as wide as the page
 _MARGINS = {"left": 0.08, "right": 0.995}
-_INK, _NORMAL, _SPILL = "#1d2329", "#2b6ca3", "#c4441c"  # the page's own colours; blue and vermilion part for everyone
+# The page's own colours; blue and vermilion are two for everyone.
+_INK, _SOFT, _NORMAL, _SPILL = "#1d2329", "#5b6670", "#2b6ca3", "#c4441c"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,8 +139,8 @@ def _unscored(data: ReplayData) -> list[str]:
     return [data.wells.ids[index] for index in np.flatnonzero(never)]
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+def _number(value: float) -> str:
+    return f"{value:.3g}"
 
 
 def _jpeg(picture: U8) -> Markup:
@@ -188,8 +189,9 @@ def _evidence_map(data: ReplayData, alarms: Sequence[_Alarm]) -> Markup:
     height = 0.6 + 0.15 * max(count, 4)  # inches; a row is as high as its small label
     fig = Figure(figsize=(_WIDTH, height))
     ax = fig.subplots(gridspec_kw=_MARGINS | {"bottom": 0.35 / height, "top": 1 - 0.25 / height})
-    shades = LinearSegmentedColormap.from_list("evidence", ["#f3f6f9", "#7fb0d6", "#1f5c94", "#0c2340"])
-    shades.set_bad("#c4c9ce")
+    shades = LinearSegmentedColormap.from_list("evidence", ["#f3f6f9", "#7fb0d6", "#1f5c94", "#0c2340"]).with_extremes(
+        bad="#c4c9ce"
+    )
     extent = (edges[0], edges[-1], count - 0.5, -0.5)
     ax.imshow(known.T, cmap=shades, vmin=0, vmax=data.on_s, aspect="auto", interpolation="none", extent=extent)
     _outlines(ax, data, alarms, edges)
@@ -211,12 +213,12 @@ def _outlines(ax: Axes, data: ReplayData, alarms: Sequence[_Alarm], edges: F64) 
     least_s = (edges[-1] - edges[0]) / 250  # what is narrower cannot be seen
     for alarm in alarms:
         lasts_s = max((edges[-1] if alarm.end_s is None else alarm.end_s) - alarm.start_s, least_s)
-        corner, height, style = (alarm.start_s, -0.5), len(data.wells), {"ec": _INK, "lw": 0.5, "hatch": "////"}
+        corner, height, style = (alarm.start_s, -0.5), len(data.wells), {"ec": _SOFT, "lw": 0.5, "hatch": "////"}
         if alarm.well is not None:
             corner, height = (alarm.start_s, data.wells.ids.index(alarm.well) - 0.5), 1
-            style = {"ec": _INK, "lw": 1, "ls": ":"}
+            style = {"ec": _INK, "lw": 1.2, "ls": ":", "zorder": 3}
         if alarm.condition == Condition.SPILL:
-            style = {"ec": _SPILL, "lw": 1.6, "zorder": 3}
+            style = {"ec": _SPILL, "lw": 1.6, "zorder": 4}
         outline = Rectangle(corner, lasts_s, height, fill=False, clip_on=False)
         outline.set(**style)
         ax.add_patch(outline)
@@ -225,6 +227,7 @@ def _outlines(ax: Axes, data: ReplayData, alarms: Sequence[_Alarm], edges: F64) 
 def _traces(data: ReplayData, spills: Sequence[_Alarm]) -> list[Markup]:
     """Scores over time, log scale: wells with spill alarms, wells whose spill was missed, the highest of the others."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     onsets = [(spill["well"], float(spill["onset_s"])) for spill in (data.score or {}).get("spills", ())]
     alarmed = list(dict.fromkeys(alarm.well for alarm in spills if alarm.well is not None))
@@ -244,6 +247,9 @@ def _traces(data: ReplayData, spills: Sequence[_Alarm]) -> list[Markup]:
     for first in range(0, len(wells), _ROWS):  # several figures, so that each fits a printed page
         part = wells[first : first + _ROWS]
         fig = Figure(figsize=(_WIDTH, 0.5 + 0.95 * len(part)))
+        fig.add_artist(
+            Line2D([0, 1], [0, 0], lw=0)
+        )  # saving trims to what is drawn: keep the full width
         margins = _MARGINS | {"hspace": 0.15, "bottom": 0.4 / fig.get_figheight(), "top": 0.99}
         axes = fig.subplots(len(part), 1, sharex=True, squeeze=False, gridspec_kw=margins)[:, 0]
         for ax, well, line in zip(axes, part, lines.T[first:], strict=False):

@@ -190,9 +190,9 @@ class Pair:
 
 
 class Certificates:
-    """A certificate authority with one certificate for localhost and one for a client."""
+    """A certificate authority with one certificate for a broker and one for a client."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, names: str = "DNS:localhost,IP:127.0.0.1") -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.ca = folder / "ca.crt"
@@ -201,7 +201,7 @@ class Certificates:
             *("-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.crt"),
             *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
         )
-        self.server = self._issue("server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        self.server = self._issue("server", f"subjectAltName={names}")
         self.client = self._issue("client", "extendedKeyUsage=clientAuth")
 
     def _openssl(self, *arguments: str) -> None:
@@ -272,7 +272,7 @@ class Relay:
                 self._start(self._carry, client, server, False)
                 self._start(self._carry, server, client, True)
 
-    def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:  # noqa: FBT001
+    def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if not (answers and self._muted):

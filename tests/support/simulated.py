@@ -52,6 +52,7 @@ class TableScorer:
         self.next: F32 = np.full(count, NORMAL, np.float32)
 
     def score(self, crops: U8) -> F32:
+        assert len(crops) == len(self.next)
         return self.next
 
 

@@ -11,9 +11,9 @@ F64 = npt.NDArray[np.float64]
 
 ASPECT = 0.62  # height over width of a round well, seen at the camera's angle
 LAUNDERS = 4
-LAUNDER_PITCH = 2.25  # table lengths are in widths of a well at the table's middle; depth is foreshortened already
+LAUNDER_PITCH = 2.18  # table lengths are in widths of a well at the table's middle; depth is foreshortened already
 COLUMN_PITCH = 1.72
-ROW_OFFSET = 0.53  # a well's centre from its launder's middle
+ROW_OFFSET = 0.6  # a well's centre from its launder's middle
 REFERENCE_WIDTH = 1280  # lengths in pixels are given for this picture width and scale with it
 
 
@@ -67,8 +67,8 @@ def project(homography: F64, points: tuple[tuple[float, float], ...]) -> F64:
 
 def draw_layout(rng: np.random.Generator, *, width: int, height: int) -> Layout:
     """A table that fills most of the picture; perspective, size and number of wells vary a little."""
-    columns = int(rng.integers(6, 9))
-    fit = min(width / ((columns + 3.2) * COLUMN_PITCH), height / 13.2)
+    columns = int(rng.integers(7, 10))
+    fit = min(width / ((columns + 3.2) * COLUMN_PITCH), height / 12.8)
     unit = float(min(fit, 50 * width / REFERENCE_WIDTH) * rng.uniform(0.94, 1.0))
     depth = rng.uniform(0.012, 0.024)  # how much nearer lengths grow, per table length
     roll, shear = np.radians(rng.uniform(-0.8, 0.8)), rng.uniform(-0.14, 0.14)

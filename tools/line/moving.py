@@ -70,23 +70,25 @@ class SpillPainter:
 
     def _pour(self, patch: F32) -> None:
         """A restless stream from the neck that widens over the washed-out oval, glittering in every colour."""
-        rng, shape = self._rng, self._x.shape
-        self._pulse = 0.6 * self._pulse + 0.4 * rng.uniform(-1, 1)
-        lay(patch, 0.85 * self._oval(), (WALL[0] - 3, WALL[1] - 6, WALL[2] - 1))
+        rng, shape, grain = self._rng, self._x.shape, self._grain
+        self._pulse = 0.7 * self._pulse + 0.3 * rng.uniform(-1, 1)
+        lay(patch, 0.9 * self._oval(), (WALL[0] - 2, WALL[1] - 6, WALL[2] - 2))
         along = np.clip(0.62 - self._to_launder, 0, 1.1)  # 0 at the neck, 1.1 at the far rim
-        ragged = 0.035 * cloud(shape, grain=3 * self._grain, rng=rng)
-        half = 0.16 + 0.16 * along + 0.03 * self._pulse + ragged
+        ragged = 0.04 * cloud(shape, grain=3 * grain, rng=rng)
+        half = 0.15 + 0.2 * along + 0.06 * self._pulse + ragged
         stream = self._edge(half - np.abs(self._x - self._lean * along))
-        stream *= self._edge(0.62 - self._to_launder) * self._edge(0.43 + self._to_launder)
-        lay(patch, stream, (DROSS[0] + 6, DROSS[1] + 8, DROSS[2] + 8))
-        fresh = cloud(shape, grain=1.6 * self._grain, rng=rng, stretch=0.7)
-        self._streaks = 0.35 * self._streaks + 0.9 * fresh
-        lay(patch, 0.9 * stream * np.clip(self._streaks - 0.45, 0, 1), METAL)
-        lay(patch, 0.8 * stream * np.clip(-self._streaks - 0.55, 0, 1), (48, 60, 54))
+        stream *= self._edge(0.62 - self._to_launder) * self._edge(0.45 + self._to_launder + ragged)
+        lay(patch, stream, (DROSS[0] + 4, DROSS[1] + 6, DROSS[2] + 6))
+        fresh = cloud(shape, grain=3 * grain, rng=rng, stretch=0.5) + cloud(shape, grain=5 * grain, rng=rng)
+        self._streaks = 0.5 * self._streaks + 0.6 * fresh
+        bright = stream * np.clip(0.3 + 0.9 * along, 0, 1)
+        lay(patch, bright * np.clip(0.7 * self._streaks - 0.15, 0, 0.95), METAL)
+        lay(patch, stream * np.clip(-0.6 * self._streaks - 0.6, 0, 0.8), (52, 66, 58))
         # Glints smaller than a sensor cell light one colour of it only: saturated speckle, new in every frame.
-        speckle = np.stack([cloud(shape, grain=max(1.0, 1.3 * self._grain), rng=rng) for _ in range(3)], axis=-1)
-        where = stream * np.clip(cloud(shape, grain=6 * self._grain, rng=rng) + 0.6, 0, 1.6)
-        patch += where[..., None] * 34 * np.clip(np.abs(speckle) - 0.5, 0, 2.5) * np.sign(speckle + 0.25)
+        speckle = np.stack([cloud(shape, grain=1.8 * grain, rng=rng, stretch=0.7) for _ in range(3)], axis=-1)
+        where = bright * np.clip(cloud(shape, grain=6 * grain, rng=rng) + 0.5 * self._pulse, 0, 1.5)
+        patch += where[..., None] * 75 * np.clip(np.abs(speckle) - 0.7, 0, 1.6) * np.sign(speckle + 0.2)
+        patch[:] = cv2.GaussianBlur(patch, (0, 0), 0.55)
 
 
 class Person:
@@ -192,7 +194,7 @@ class Steam:
             rows, columns = layer.shape
             shift = np.array([[1, 0, -((drift[0] * at_s) % columns)], [0, 1, -((drift[1] * at_s) % rows)]])
             total += weight * cv2.warpAffine(layer, shift, self._small[::-1], borderMode=cv2.BORDER_WRAP)
-        alpha = np.clip(0.035 * self._rise * (total - 0.2), 0, 0.13)
+        alpha = np.clip(0.045 * self._rise * (total - 0.2), 0, 0.18)
         clear = np.repeat((255 * (1 - alpha))[..., None], 3, axis=2).astype(np.uint8)
         added = (alpha[..., None] * np.array(STEAM, np.float32)).astype(np.uint8)
         clear, added = (cv2.resize(field, self._size) for field in (clear, added))
@@ -212,7 +214,7 @@ class Camera:
         at_s = np.arange(frames) / fps
         self._gain = 1 + 0.008 * np.sin(2 * np.pi * 1.7 * at_s) + rng.normal(0, 0.005, frames)
         room = (layout.height + 64, layout.width + 64, 3)
-        grain = rng.normal(0, 2.6, room).astype(np.float32)
+        grain = rng.normal(0, 2.0, room).astype(np.float32)
         self._noise = np.clip(np.round(cv2.GaussianBlur(grain, (0, 0), 0.5) * 1.4) + 32, 0, 64).astype(np.uint8)
 
     def take(self, picture: U8, frame: int, *, gain: float, knocked: bool) -> U8:

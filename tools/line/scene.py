@@ -22,12 +22,12 @@ Colour = tuple[float, float, float]
 # Measured by eye against photographs of real tables under green-tinged hall light.
 HALL: Colour = (60, 74, 50)
 PIT: Colour = (20, 33, 25)
-PLATE: Colour = (111, 138, 114)
-HALO: Colour = (114, 147, 124)
+PLATE: Colour = (114, 141, 114)
+HALO: Colour = (117, 150, 129)
 CHANNEL: Colour = (99, 130, 120)
 POOL: Colour = (121, 160, 147)
-WALL: Colour = (99, 124, 113)
-DROSS: Colour = (119, 147, 119)
+WALL: Colour = (101, 128, 116)
+DROSS: Colour = (118, 146, 121)
 SOOT: Colour = (72, 88, 74)
 BARE: Colour = (87, 118, 119)  # the smooth bottom of an empty well
 STEEL: Colour = (92, 104, 82)
@@ -70,22 +70,23 @@ def oval_points(well: Well, *, scale: float = 1.0, down: float = 0.0, squash: fl
     return np.column_stack([x, y])
 
 
-def neck_points(well: Well, *, near: float, far: float, narrow: float, wide: float) -> npt.NDArray[np.float64]:
-    """A tongue from inside the well (``near``) towards its launder (``far``), both in box heights from the centre."""
-    side = 1 if well.upper else -1
-    x, y, w, h = well.x, well.y, well.w, side * well.h
-    outline = [(-wide, near), (wide, near), (narrow, (near + far) / 2), (narrow, far), (-narrow, far)]
-    outline.append((-narrow, (near + far) / 2))
-    return np.array([(x + dx * w, y + dy * h) for dx, dy in outline])
+def outline(well: Well, points: Iterable[tuple[float, float]]) -> npt.NDArray[np.float64]:
+    """Points (x, y in box sizes from the centre, y towards the launder), mirrored left to right, as a polygon."""
+    half = np.array([(x, y if well.upper else -y) for x, y in points])
+    both = np.vstack([half, half[::-1] * (-1, 1)])
+    return np.asarray(both * (well.w, well.h) + (well.x, well.y))
 
 
-def dross_shapes(well: Well, rng: np.random.Generator) -> list[npt.NDArray[np.float64]]:
-    """Where a well's dross lies: low in the oval seen from the front, and out along the neck."""
-    jitter = rng.uniform(-0.04, 0.04, 3)
-    neck = neck_points(well, near=0.1, far=0.85, narrow=0.24 + jitter[0] / 2, wide=0.36)
-    if well.upper:
-        return [oval_points(well, scale=0.8 + jitter[1], down=0.17 + jitter[2], squash=0.92), neck]
-    return [oval_points(well, scale=0.88 + jitter[1], down=0.1 + jitter[2] / 2, squash=0.84), neck]
+def dross_points(well: Well, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Where a well's dross lies: low in the oval as seen from the front, and out along the neck."""
+    narrow, tilt = 0.24 + rng.uniform(-0.03, 0.03), rng.uniform(-0.06, 0.06)
+    if not well.upper:  # a bell, hanging from the neck
+        bell = [(0.46, -0.5), (0.46, -0.24), (0.39 + tilt, -0.06), (0.28 + tilt, 0.16), (narrow, 0.4), (narrow, 1.05)]
+        return outline(well, bell)
+    crown = rng.uniform(-0.2, 0.04)
+    angle = np.linspace(-np.pi / 2, 0, 9)
+    cap = [(float(0.42 * np.cos(a)), float(crown + 0.24 * (1 + np.sin(a)))) for a in angle]
+    return outline(well, [*cap, (0.4, 0.34), (0.31, 0.48), (narrow, 0.65), (narrow, 1.05)])
 
 
 def paint_hall(layout: Layout, rng: np.random.Generator) -> F32:
@@ -94,28 +95,42 @@ def paint_hall(layout: Layout, rng: np.random.Generator) -> F32:
     canvas = np.empty((*shape, 3), np.float32)
     canvas[:] = HALL
     size = layout.unit
-    stains = 7 * cloud(shape, grain=size * 2.5, rng=rng) + 4 * cloud(shape, grain=size / 4, rng=rng)
-    canvas += stains[..., None] * SHADE
+    stains = 4 * cloud(shape, grain=size * 4, rng=rng, stretch=2) + 2.5 * cloud(shape, grain=size / 2, rng=rng)
+    canvas += (stains + 1.5 * cloud(shape, grain=2, rng=rng))[..., None] * SHADE
     end, front = layout.half_length, launder_v(LAUNDERS - 1) + 1.75
     stripes = [layout.place((s * (end + 3), -9), (s * (end + 3.5), -9), (s * (end + 4.4), 9), (s * (end + 3.9), 9))
                for s in (-1, 1)]  # fmt: skip
-    lay(canvas, 0.5 * polygon_mask(shape, stripes), PAINT)
-    body = layout.place((-end - 1.6, -5), (end + 1.6, -5), (end + 1.6, front + 1.1), (-end - 1.6, front + 1.1))
-    lay(canvas, 0.9 * polygon_mask(shape, [body], soft=1.5), (52, 62, 44))
-    boxes = [layout.place((u, front + 0.3), (u + 0.7, front + 0.3), (u + 0.7, front + 0.9), (u, front + 0.9))
-             for u in rng.uniform(-end, end, 9)]  # fmt: skip
-    lay(canvas, 0.6 * polygon_mask(shape, boxes), (38, 46, 33))
-    pit = layout.place((-end - 1, front + 1.1), (end + 1, front + 1.1), (end + 1, front + 2.3), (-end - 1, front + 2.3))
-    pit_mask = polygon_mask(shape, [pit])
-    lay(canvas, pit_mask, PIT)
-    columns = np.arange(layout.width, dtype=np.float32)
-    glow = np.zeros(layout.width, np.float32)
-    for x in rng.uniform(pit[0, 0], pit[1, 0], 6):
-        glow += np.float32(rng.uniform(0.1, 0.75)) * np.exp(-(((columns - np.float32(x)) / (0.22 * size)) ** 2))
-    lay(canvas, pit_mask * np.clip(glow, 0, 0.9)[None, :], (120, 165, 150))
+    worn = np.clip(0.3 + 0.3 * cloud(shape, grain=size * 0.7, rng=rng), 0, 0.7)
+    lay(canvas, worn * polygon_mask(shape, stripes), PAINT)
+    joints = [layout.place((u, -12), (u + 0.06, -12), (u + 0.06, 12), (u, 12)) for u in rng.uniform(-14, 14, 8)]
+    joints += [layout.place((-20, v), (20, v), (20, v + 0.06), (-20, v + 0.06)) for v in rng.uniform(-8, -5, 3)]
+    lay(canvas, 0.5 * polygon_mask(shape, joints), PIT)
+    body = layout.place((-end - 1.6, -4.9), (end + 1.8, -4.9), (end + 1.8, front + 1.1), (-end - 1.6, front + 1.1))
+    lay(canvas, 0.85 * polygon_mask(shape, [body], soft=1.5), (52, 64, 45))
+    boxes = [layout.place((u, front + 0.35), (u + w, front + 0.35), (u + w, front + 0.85), (u, front + 0.85))
+             for u, w in zip(rng.uniform(-end, end, 14), rng.uniform(0.2, 1, 14), strict=True)]  # fmt: skip
+    lay(canvas, 0.5 * polygon_mask(shape, boxes, soft=1.2), PIT)
+    lay(canvas, 0.5 * polygon_mask(shape, [_band(layout, front, front + 0.25, end + 1.4)]), PIT)
+    paint_pit(canvas, layout, rng, top=front + 1.1)
     cover = layout.place((-end, front + 3.4), (end, front + 3.4), (end, front + 6), (-end, front + 6))
-    lay(canvas, 0.6 * polygon_mask(shape, [cover]), PAINT)
+    worn = np.clip(0.5 + 0.2 * cloud(shape, grain=size * 0.5, rng=rng), 0, 0.9)
+    lay(canvas, worn * polygon_mask(shape, [cover]), PAINT)
     return canvas
+
+
+def paint_pit(canvas: F32, layout: Layout, rng: np.random.Generator, *, top: float) -> None:
+    """The casting pit under the table, wet and black, with the lamps' reflections in it."""
+    shape, end = (layout.height, layout.width), layout.half_length + 1
+    pit = layout.place((-end, top), (end, top), (end, top + 1.6), (-end, top + 1.6))
+    mask = polygon_mask(shape, [pit], soft=1.5)
+    lay(canvas, mask, PIT)
+    columns, rows = np.arange(layout.width, dtype=np.float32), np.arange(layout.height, dtype=np.float32)
+    glow = np.zeros(shape, np.float32)
+    for x in rng.uniform(pit[0, 0], pit[1, 0], 7):
+        across = ((columns - np.float32(x)) / np.float32(layout.unit * rng.uniform(0.15, 0.5))) ** 2
+        down = ((rows - np.float32(pit[:, 1].mean())) / np.float32(layout.unit * 0.7)) ** 2
+        glow += np.float32(rng.uniform(0.1, 0.8)) * np.exp(-across)[None, :] * np.exp(-down)[:, None]
+    lay(canvas, mask * np.clip(glow, 0, 0.9), (120, 165, 150))
 
 
 def paint_plate(canvas: F32, layout: Layout, rng: np.random.Generator) -> None:
@@ -132,6 +147,10 @@ def paint_plate(canvas: F32, layout: Layout, rng: np.random.Generator) -> None:
     seams = [layout.place((u, top), (u + 0.03, top), (u + 0.03, bottom), (u, bottom))
              for u in np.arange(-end + COLUMN_PITCH * 1.5, end, COLUMN_PITCH * 2)]  # fmt: skip
     lay(canvas, 0.25 * polygon_mask(shape, seams), SOOT)
+    lip = polygon_mask(shape, [_band(layout, bottom - 0.75, bottom)])
+    runs = cloud(shape, grain=size * 0.6, rng=rng, stretch=0.07)
+    lay(canvas, 0.35 * lip, STEEL)
+    canvas += (lip * 5 * runs)[..., None]
     halo = polygon_mask(shape, [oval_points(well, scale=1.42) for well in layout.wells], soft=size * 0.16)
     edges = [_band(layout, launder_v(row) - 0.5, launder_v(row) + 0.5) for row in range(LAUNDERS)]
     halo = np.maximum(halo, 0.8 * polygon_mask(shape, edges, soft=size * 0.12))
@@ -154,41 +173,54 @@ def paint_launders(canvas: F32, layout: Layout, rng: np.random.Generator) -> Non
     pool = [layout.place((-end - 1.1, top - 0.35), (-end - 0.05, top - 0.35), (-end - 0.05, bottom + 0.45),
                          (-end - 1.1, bottom + 0.45)),
             layout.place((-end - 4, -1.2), (-end - 0.8, -1.2), (-end - 0.8, 0.1), (-end - 4, 0.1))]  # fmt: skip
-    lay(canvas, polygon_mask(shape, pool), POOL)
-    flaps = [layout.place((end + 0.2, v), (end + 0.9, v + 0.12), (end + 0.9, v + 0.5), (end + 0.2, v + 0.3))
+    wet = polygon_mask(shape, pool)
+    lay(canvas, 0.8 * polygon_mask(shape, [points + (0, layout.unit * 0.12) for points in pool], soft=2), SOOT)
+    lay(canvas, wet, POOL)
+    canvas += (wet * 4 * cloud(shape, grain=layout.unit, rng=rng, stretch=0.5))[..., None]
+    lay(canvas, 0.6 * np.clip(wet - polygon_mask(shape, [points + (layout.unit * 0.1, layout.unit * 0.14)
+                                                         for points in pool], soft=2), 0, 1), CHANNEL)  # fmt: skip
+    beam = layout.place((end + 0.1, top - 1), (end + 0.55, top - 1), (end + 0.55, bottom + 1), (end + 0.1, bottom + 1))
+    rust = np.clip(0.75 + 0.2 * cloud(shape, grain=layout.unit * 0.3, rng=rng), 0, 1)
+    lay(canvas, rust * polygon_mask(shape, [beam]), STEEL)
+    flaps = [layout.place((end + 0.3, v), (end + 1.1, v + 0.18), (end + 1.1, v + 0.42), (end + 0.3, v + 0.26))
              for v in np.arange(top - 0.8, bottom + 1, LAUNDER_PITCH / 2)]  # fmt: skip
-    lay(canvas, polygon_mask(shape, [_band(layout, top - 0.9, bottom + 1, end + 0.5)]) * 0.0, STEEL)
-    lay(canvas, polygon_mask(shape, flaps), POOL)
+    lay(canvas, 0.7 * polygon_mask(shape, [points + (0, layout.unit * 0.12) for points in flaps], soft=2), PIT)
+    lay(canvas, 0.8 * rust * polygon_mask(shape, flaps), POOL)
     for row in range(LAUNDERS):
         v = launder_v(row)
         lay(canvas, polygon_mask(shape, [_band(layout, v - 0.22, v + 0.24)]), CHANNEL)
-        lay(canvas, 0.5 * polygon_mask(shape, [_band(layout, v - 0.24, v - 0.18)]), SOOT)
+        lay(canvas, 0.35 * polygon_mask(shape, [_band(layout, v - 0.24, v - 0.18)], soft=1), SOOT)
         crust = np.clip(0.5 + 0.5 * cloud((shape[0], shape[1]), grain=layout.unit * 0.5, rng=rng, stretch=4), 0, 1)
         lay(canvas, 0.8 * crust * polygon_mask(shape, [_band(layout, v + 0.05, v + 0.2)]), PLATE)
-        lay(canvas, 0.5 * polygon_mask(shape, [_band(layout, v + 0.19, v + 0.25)]), SOOT)
+        lay(canvas, 0.35 * crust * polygon_mask(shape, [_band(layout, v + 0.19, v + 0.25)], soft=1), SOOT)
 
 
 def paint_wells(canvas: F32, layout: Layout, rng: np.random.Generator) -> F32:
     """Walls, rims and dross without its fine texture; returns how much that texture shows (0..1.5) at each pixel."""
-    shape = (layout.height, layout.width)
-    soft = layout.unit * 0.022
-    ovals = polygon_mask(shape, [oval_points(well) for well in layout.wells], soft=soft)
+    shape, size = (layout.height, layout.width), layout.unit
+    ovals = polygon_mask(shape, [oval_points(well) for well in layout.wells], soft=size * 0.02)
+    necks = [outline(well, [(0.34, 0.3), (0.28, 0.6), (0.27, 1.05)]) for well in layout.wells]
+    region = np.maximum(ovals, polygon_mask(shape, necks, soft=size * 0.02))
+    dross = region * polygon_mask(shape, [dross_points(well, rng) for well in layout.wells], soft=size * 0.03)
+    ragged = 0.2 * cloud(shape, grain=size * 0.06, rng=rng) * (dross > 0.02)
+    dross = np.clip((dross + ragged - 0.5) * 1.6 + 0.5, 0, 1)
     lay(canvas, ovals, WALL)
-    inner = polygon_mask(shape, [oval_points(well, down=0.06) for well in layout.wells], soft=soft * 1.5)
-    lay(canvas, 0.35 * np.clip(ovals - inner, 0, 1), SOOT)  # the shadow under the rim
-    shapes = [shape_ for well in layout.wells for shape_ in dross_shapes(well, rng)]
-    ragged = cloud(shape, grain=layout.unit * 0.07, rng=rng) * 0.16
-    dross = polygon_mask(shape, shapes, soft=layout.unit * 0.055)
-    dross = np.clip((dross + ragged * (dross > 0.02) - 0.5) * 2.2 + 0.5, 0, 1)
+    canvas += (ovals * 2.5 * cloud(shape, grain=size * 0.15, rng=rng, stretch=3))[..., None]
+    for scale, strength in ((1.0, 0.42), (0.84, 0.16)):  # the rim, and the ring of an old level
+        rims = [polygon_mask(shape, [oval_points(well, scale=scale * grow, down=down) for well in layout.wells],
+                             soft=size * 0.016) for grow, down in ((1.02, 0.0), (0.96, 0.035))]  # fmt: skip
+        lay(canvas, strength * np.clip(rims[0] - rims[1], 0, 1), SOOT)
+    shadow = cv2.GaussianBlur(dross, (0, 0), size * 0.05) * ovals
+    lay(canvas, 0.45 * np.clip(shadow * 1.4, 0, 1) * (1 - dross), SOOT)
     lay(canvas, dross, DROSS)
-    tone = 5 * cloud(shape, grain=layout.unit * 1.5, rng=rng) + 3.5 * cloud(shape, grain=layout.unit * 0.3, rng=rng)
+    tone = 2.5 * cloud(shape, grain=size * 1.5, rng=rng) + 3 * cloud(shape, grain=size * 0.3, rng=rng)
     canvas += (dross * tone)[..., None] * SHADE
-    notches = [neck_points(well, near=0.55 + rng.uniform(0, 0.1), far=0.82, narrow=0.2, wide=0.26)
+    notches = [outline(well, [(0.27, 0.5 + rng.uniform(0, 0.15)), (0.26, 0.95)])
                for well in layout.wells if not well.upper]  # fmt: skip
-    notch = polygon_mask(shape, notches, soft=layout.unit * 0.06)
-    notch *= np.clip(0.45 + 0.35 * cloud(shape, grain=layout.unit * 1.2, rng=rng), 0.05, 0.95)
+    notch = polygon_mask(shape, notches, soft=size * 0.05)
+    notch *= np.clip(0.5 + 0.3 * cloud(shape, grain=size * 1.2, rng=rng), 0.1, 0.95)
     lay(canvas, notch, SOOT)
-    contrast = np.clip(1 + 0.3 * cloud(shape, grain=layout.unit * 1.5, rng=rng), 0.4, 1.6)
+    contrast = np.clip(1 + 0.3 * cloud(shape, grain=size * 1.5, rng=rng), 0.5, 1.6)
     return np.asarray(dross * contrast, np.float32)
 
 
@@ -198,7 +230,7 @@ def dross_texture(layout: Layout, rng: np.random.Generator) -> F32:
     fine, lumps = (cloud(shape, grain=max(1.2, size * share), rng=rng) for share in (0.05, 0.12))
     cracks = np.clip(0.35 - np.abs(cloud(shape, grain=size * 0.16, rng=rng)), 0, 1)
     glints = np.clip(cloud(shape, grain=max(1.5, size * 0.06), rng=rng) - 2.1, 0, 1.5)
-    return np.asarray(2.6 * fine + 4.2 * lumps - 22 * cracks + 20 * glints, np.float32)
+    return np.asarray(4.2 * fine + 3 * lumps - 20 * cracks + 24 * glints, np.float32)
 
 
 def paint_keys(layout: Layout, rng: np.random.Generator, *, count: int) -> list[U8]:
@@ -209,8 +241,8 @@ def paint_keys(layout: Layout, rng: np.random.Generator, *, count: int) -> list[
     shows = paint_wells(canvas, layout, rng)
     cast = 1 + rng.uniform(-0.03, 0.03, 3)
     shape = (layout.height, layout.width)
-    vignette = 1 - 0.12 * np.hypot(*np.meshgrid(np.linspace(-1, 1, shape[1]), np.linspace(-1, 1, shape[0]))) ** 2
-    light = vignette[..., None].astype(np.float32) * (cast * rng.uniform(0.95, 1.06)).astype(np.float32)
+    vignette = 1 - 0.09 * np.hypot(*np.meshgrid(np.linspace(-1, 1, shape[1]), np.linspace(-1, 1, shape[0]))) ** 2
+    light = vignette[..., None].astype(np.float32) * (cast * rng.uniform(0.97, 1.05)).astype(np.float32)
     texture = dross_texture(layout, rng)
     creep = [cloud(shape, grain=layout.unit * 1.5, rng=rng) * layout.unit * 0.01 for _ in range(2)]
     x, y = (grid.astype(np.float32) for grid in np.meshgrid(np.arange(shape[1]), np.arange(shape[0])))

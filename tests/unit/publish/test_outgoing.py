@@ -66,3 +66,16 @@ def test_after_a_reconnection_every_retained_value_leaves_again_before_the_event
 
 def test_nothing_is_acknowledged_when_nothing_is_under_way() -> None:
     assert Queue().acknowledged() is None
+
+
+def test_a_forgotten_value_does_not_leave_again_but_a_newer_one_does() -> None:
+    queue = Queue()
+    queue.retain("a", "1")
+    queue.retain("b", "1")
+    drain(queue)
+    queue.retain("b", "2")
+    queue.forget("a")
+    queue.forget("b")
+    queue.retain_all_again(first="status")
+
+    assert drain(queue) == [("b", "2")]

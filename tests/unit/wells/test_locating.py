@@ -73,7 +73,7 @@ def test_the_preview_shows_every_well(tmp_path: Path) -> None:
         assert picture[y - 30 : y + 30, x - 40 : x + 40].any()
     write_picture(tmp_path / "p.png", picture)
     assert (cv2.imread(str(tmp_path / "p.png")) == picture).all()
-    with pytest.raises(WellsError, match="use .png or .jpg"):
+    with pytest.raises(WellsError, match=r"use \.png or \.jpg"):
         write_picture(tmp_path / "p.xyz", picture)
     with pytest.raises(WellsError, match="cannot be written"):
         write_picture(tmp_path / "none" / "p.png", picture)

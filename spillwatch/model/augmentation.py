@@ -1,0 +1,123 @@
+"""What a camera, a crew and a crack can do to a well's picture, drawn at random for training.
+
+Pictures are (crops, 3, height, width) float32 RGB in 0..1, resized and blurred but not yet centre-cropped. All chance
+comes from the generator handed in.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (its usual name)
+from torch import Generator, Tensor
+
+
+def uniform(g: Generator, count: int, low: float, high: float, *, channels: int = 1) -> Tensor:
+    """(count, channels, 1, 1) in low..high."""
+    return torch.rand((count, channels, 1, 1), generator=g) * (high - low) + low
+
+
+def drained(normal: Tensor, g: Generator) -> Tensor:
+    """Normal wells turned into empty ones: a smooth grey-blue oval with a faint rim, in the light of its own crop.
+
+    No training folder holds such a spill. A line's empty wells are bluer than the crop's mean and lack all texture.
+    """
+    count = len(normal)
+    signed, mask = _oval(g, normal, x=(21, 27), y=(12, 18), rx=(17, 26), ry=(9, 16), soft=0.6)
+    tints = [uniform(g, count, *span) for span in ((0.65, 0.92), (0.82, 1.0), (1.0, 1.25))]
+    colour = normal.mean((2, 3), keepdim=True) * torch.cat(tints, 1) * uniform(g, count, 0.8, 1.15)
+    y, x = _grid(normal)
+    slope = (x / x.max() - 0.5) * uniform(g, count, -0.12, 0.12) + (y / y.max() - 0.5) * uniform(g, count, -0.2, 0.2)
+    fill = colour * (1 + slope + _clouds(g, normal, cells=(3, 4), strength=0.02))
+    rim = torch.exp(-((signed / uniform(g, count, 0.8, 2.0)) ** 2)) * uniform(g, count, -0.2, 0.2)
+    upper_only = (uniform(g, count, 0, 1) < 0.5) & (y > uniform(g, count, 6, 16))
+    fill = fill * (1 + rim * ~upper_only)
+    return torch.lerp(normal, fill, mask * uniform(g, count, 0.85, 1.0))
+
+
+def transferred(normal: Tensor, pour: Tensor, g: Generator) -> Tensor:
+    """Pours set into other wells, so that it is the stream that counts and not the one cast it was seen in."""
+    count = len(normal)
+    _, mask = _oval(g, normal, x=(20, 28), y=(13, 21), rx=(7, 16), ry=(8, 17), soft=1.5, tilt=0.6)
+    light = normal.mean((2, 3), keepdim=True) / pour.mean((2, 3), keepdim=True).clamp(min=1e-3)
+    return torch.lerp(normal, pour * (1 + (light - 1) * uniform(g, count, 0, 1)), mask)
+
+
+def occluded(pictures: Tensor, g: Generator, *, share: float) -> Tensor:
+    """Gloves, sleeves, hoses: a blob from the edge inwards over a share of the wells, which stay what they were."""
+    count, _, height, width = pictures.shape
+    around, reach = uniform(g, count, 0, 2 * math.pi), uniform(g, count, 0.75, 1.25)
+    y, x = _grid(pictures)
+    dx = x - width / 2 * (1 + 0.75 * reach * torch.cos(around))
+    dy = y - height / 2 * (1 + reach * torch.sin(around))
+    signed = _signed(dx, dy, uniform(g, count, 2, 14), uniform(g, count, 3, 30), uniform(g, count, 0, math.pi))
+    # Any brightness; a tint that may be skin or rubber but seldom a drained well's.
+    strength = torch.tensor([1.0, 0.7, 1.0]).view(1, 3, 1, 1) * uniform(g, count, 0, 0.35)
+    colour = uniform(g, count, 0.02, 0.75) * (1 + uniform(g, count, -1, 1, channels=3) * strength)
+    colour = colour * (1 + _clouds(g, pictures, cells=(5, 7), strength=0.08))
+    mask = torch.sigmoid(-2 * signed) * (uniform(g, count, 0, 1) < share)
+    return torch.lerp(pictures, colour, mask)
+
+
+def window(pictures: Tensor, g: Generator, *, size: int, shift: float, zoom: float) -> Tensor:
+    """A ``size`` window near the middle, moved by up to ``shift`` pixels, scaled by up to ``zoom``, mirrored or not."""
+    count, _, height, width = pictures.shape
+    flip = torch.where(torch.rand(count, generator=g) < 0.5, -1.0, 1.0)
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0] = (1 + uniform(g, count, -zoom, zoom).flatten()) * flip * size / width
+    matrix[:, 1, 1] = (1 + uniform(g, count, -zoom, zoom).flatten()) * size / height
+    matrix[:, 0, 2] = uniform(g, count, -shift, shift).flatten() * 2 / width
+    matrix[:, 1, 2] = uniform(g, count, -shift, shift).flatten() * 2 / height
+    grid = F.affine_grid(matrix, [count, 3, size, size], align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def filmed(pictures: Tensor, g: Generator, *, gain: float) -> Tensor:
+    """Another moment of the camera: softer or sharper, brighter or darker, a cast of colour, noise."""
+    count = len(pictures)
+    soft = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    pictures = torch.lerp(pictures, soft, uniform(g, count, -0.3, 0.6))
+    light = uniform(g, count, -gain, gain) + uniform(g, count, -0.05, 0.05, channels=3)
+    pictures = pictures * light.exp() + uniform(g, count, -0.03, 0.03)
+    noise = torch.randn(pictures.shape, generator=g) * uniform(g, count, 0, 0.012)
+    return (pictures + noise).clamp(0, 1)
+
+
+def _grid(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    height, width = pictures.shape[-2:]
+    return torch.arange(height).float()[:, None], torch.arange(width).float()[None, :]
+
+
+def _signed(dx: Tensor, dy: Tensor, rx: Tensor, ry: Tensor, tilt: Tensor) -> Tensor:
+    """About the distance in pixels to an ellipse's edge, negative inside."""
+    cos, sin = torch.cos(tilt), torch.sin(tilt)
+    radius = torch.sqrt(((cos * dx + sin * dy) / rx) ** 2 + ((cos * dy - sin * dx) / ry) ** 2)
+    return (radius - 1) * torch.minimum(rx, ry)
+
+
+def _oval(
+    g: Generator,
+    pictures: Tensor,
+    *,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    rx: tuple[float, float],
+    ry: tuple[float, float],
+    soft: float,
+    tilt: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Signed distance and soft mask of random ovals; spans are pixels of a 32x48 crop, scaled to the picture's size."""
+    count, _, height, width = pictures.shape
+    rows, columns = _grid(pictures)
+    dx = columns * (48 / width) - uniform(g, count, *x)
+    dy = rows * (32 / height) - uniform(g, count, *y)
+    angle = uniform(g, count, -tilt, tilt)
+    signed = _signed(dx, dy, uniform(g, count, *rx), uniform(g, count, *ry), angle)
+    return signed, torch.sigmoid(-signed / soft)
+
+
+def _clouds(g: Generator, pictures: Tensor, *, cells: tuple[int, int], strength: float) -> Tensor:
+    """Slow variations of brightness around 0."""
+    coarse = torch.randn((len(pictures), 1, *cells), generator=g) * strength
+    return F.interpolate(coarse, pictures.shape[-2:], mode="bilinear", align_corners=True)

@@ -1,0 +1,160 @@
+"""A model as one file: weights, and everything needed to use and judge them, in safetensors; no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from spillwatch.errors import ModelError
+from spillwatch.model.network import SIDE, Architecture, shapes
+from spillwatch.records import Preprocessing
+
+VERSION = 1
+KEYS = frozenset(
+    {
+        "version",
+        "name",
+        "preset",
+        "seed",
+        "architecture",
+        "preprocessing",
+        "threshold",
+        "threshold_rule",
+        "normal_quantiles",
+        "spill_quantiles",
+        "metrics",
+        "data_digest",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """A trained model. ``threshold`` and the quantiles are in the score's own units (mean squared error, 0..1 pixels).
+
+    Quantiles are of held-out crops as a video would show them; their keys are "0.01" ... "0.99".
+    """
+
+    name: str
+    preset: str
+    seed: int
+    architecture: Architecture
+    preprocessing: Preprocessing
+    threshold: float
+    threshold_rule: str
+    normal_quantiles: dict[str, float]
+    spill_quantiles: dict[str, float]
+    metrics: dict[str, Any]
+    data_digest: str
+    state: dict[str, Tensor] = field(repr=False)
+
+
+def default_path() -> Path:
+    """The model that comes with the package."""
+    return Path(str(resources.files("spillwatch") / "models" / "default.safetensors"))
+
+
+def name_of(preset: str, state: dict[str, Tensor]) -> str:
+    """``preset-`` and 8 hex digits of the weights, so that an alarm says exactly which model spoke."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        digest.update(key.encode() + state[key].detach().cpu().contiguous().numpy().tobytes())
+    return f"{preset}-{digest.hexdigest()[:8]}"
+
+
+def save(bundle: Bundle, path: Path) -> None:
+    """Write all or nothing: a reader sees the old file or the new one."""
+    metadata = {key: value for key, value in asdict_shallow(bundle).items() if key != "state"} | {"version": VERSION}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in bundle.state.items()}
+    data = to_bytes(tensors, metadata={"spillwatch": json.dumps(metadata, sort_keys=True, allow_nan=False)})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)  # noqa: PTH105 (tests fill the disk here)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as exc:
+        raise ModelError(
+            f"model {path} cannot be written: {exc.strerror}; choose a folder that exists and has {len(data)} bytes free"
+        ) from exc
+
+
+def asdict_shallow(bundle: Bundle) -> dict[str, Any]:
+    """The bundle's fields, with its two small records as dicts."""
+    fields = dict(vars(bundle))
+    return fields | {key: asdict(fields[key]) for key in ("architecture", "preprocessing")}
+
+
+def load(path: Path) -> Bundle:
+    """Read and check a model file; every fault is a ModelError that names the file, the value and the mend."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError as exc:
+        raise ModelError(f"model {path} does not exist; make one with 'spillwatch train' or leave model.path out") from exc
+    except (SafetensorError, OSError) as exc:
+        raise ModelError(f"model {path} cannot be read as safetensors ({exc}); train it again or copy it again") from exc
+    return _bundle(path, _checked(path, metadata), state)
+
+
+def _checked(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        values = json.loads(metadata["spillwatch"])
+    except (KeyError, ValueError) as exc:
+        raise ModelError(f"model {path} is not a spillwatch model: its metadata lacks a valid 'spillwatch'; train one") from exc
+    version = values.get("version") if isinstance(values, dict) else None
+    if version != VERSION:
+        raise ModelError(f"model {path} has format version {version}, this spillwatch reads {VERSION}; train it again")
+    if missing := sorted(KEYS - values.keys()):
+        raise ModelError(f"model {path} lacks {', '.join(missing)} in its metadata; train it again")
+    return dict(values)
+
+
+def _bundle(path: Path, values: dict[str, Any], state: dict[str, Tensor]) -> Bundle:
+    try:
+        architecture = Architecture(**values["architecture"])
+        wanted = shapes(architecture)
+        preprocessing = Preprocessing(**values["preprocessing"])
+        threshold = float(values["threshold"])
+    except (TypeError, ValueError, KeyError, RuntimeError) as exc:
+        raise ModelError(
+            f"model {path} has an architecture, preprocessing or threshold that this spillwatch cannot build ({exc}); train it again"
+        ) from exc
+    _check_state(path, wanted, state)
+    if not (math.isfinite(threshold) and threshold > 0):
+        raise ModelError(f"model {path} has threshold {threshold}, which must be a finite number above 0; train it again")
+    if preprocessing.size != SIDE:
+        raise ModelError(f"model {path} has preprocessing.size {preprocessing.size}, networks take {SIDE}; train it again")
+    fields = {key: values[key] for key in KEYS - {"version", "architecture", "preprocessing", "threshold"}}
+    return Bundle(
+        architecture=architecture, preprocessing=preprocessing, threshold=threshold, state=state, **fields
+    )
+
+
+def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: dict[str, Tensor]) -> None:
+    for name in sorted(wanted.keys() | state.keys()):
+        found = tuple(state[name].shape) if name in state else None
+        if found != wanted.get(name):
+            raise ModelError(
+                f"model {path} has tensor {name} of shape {found}, its architecture says {wanted.get(name)}; train it again"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise ModelError(f"model {path} has numbers in tensor {name} that are not finite; train it again")

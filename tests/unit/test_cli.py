@@ -1,0 +1,174 @@
+"""The command line as a user meets it: exit codes, one sentence on standard error, data on standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from spillwatch.cli import main
+from spillwatch.wells import wellmap
+from tests.support.clips import write_clip
+from tests.support.simulated import wells
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def spillwatch(*words: object) -> Result:
+    """One run of the command line."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def fails(*words: object) -> str:
+    """One run that must fail with one sentence and exit code 1; the sentence."""
+    result = spillwatch(*words)
+    assert result.exit_code == 1, result.output
+    lines = [line for line in result.stderr.splitlines() if line.startswith("spillwatch: ")]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.output
+    return lines[0]
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Two seconds of grey noise, 192x64, 10 frames per second."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "clip.mp4"
+    write_clip(path, [rng.integers(100, 130, (64, 192, 3), dtype=np.uint8) for _ in range(20)], fps=10)
+    return path
+
+
+@pytest.fixture
+def wells_file(tmp_path: Path) -> Path:
+    path = tmp_path / "w.toml"
+    wellmap.save(wells(3), path)
+    return path
+
+
+def test_wrong_use_is_exit_code_2() -> None:
+    assert spillwatch("replay").exit_code == 2
+    assert spillwatch("fly").exit_code == 2
+    assert spillwatch("replay", "v.mp4", "--json", "s.json").exit_code == 2
+    assert spillwatch("locate", "p.png", "--out", "w.toml").exit_code == 2
+
+
+def test_a_missing_video(wells_file: Path, tmp_path: Path) -> None:
+    assert "none.mp4" in fails("replay", tmp_path / "none.mp4", "--wells", wells_file)
+
+
+def test_a_video_of_zero_length(wells_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    assert "empty" in fails("replay", tmp_path / "empty.mp4", "--wells", wells_file)
+
+
+def test_no_wells(clip: Path) -> None:
+    assert "--wells" in fails("replay", clip)
+
+
+def test_a_video_of_another_size_than_the_wells_file(clip: Path, tmp_path: Path) -> None:
+    wellmap.save(wells(30), tmp_path / "w.toml")
+    sentence = fails("replay", clip, "--wells", tmp_path / "w.toml")
+    assert "27 of 30 wells lie outside the 192x64 frame" in sentence
+
+
+def test_random_bytes_as_model(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(np.random.default_rng(0).bytes(5000))
+    sentence = fails("replay", clip, "--wells", wells_file, "--model", tmp_path / "m.safetensors")
+    assert "m.safetensors" in sentence
+
+
+def test_a_threshold_outside_the_classes_is_refused(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[model]\nthreshold = 1e6\n")
+    sentence = fails("replay", clip, "--wells", wells_file, "--config", tmp_path / "c.toml")
+    assert "model.threshold" in sentence
+    assert "between the median scores" in sentence
+
+
+def test_a_config_typo(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[mqtt]\nhots = "broker"\n')
+    for words in (["check"], ["run"], ["replay", clip]):
+        sentence = fails(*words, "--config", tmp_path / "c.toml")
+        assert "line 2: unknown key 'mqtt.hots'; did you mean 'host'?" in sentence
+
+
+def test_check_says_what_will_be_watched(wells_file: Path, tmp_path: Path) -> None:
+    config = '[[cameras]]\nid = "table"\nkind = "rtsp"\nurl = "rtsp://127.0.0.1/cam"\nwells = "w.toml"\n'
+    (tmp_path / "c.toml").write_text(config)
+    result = spillwatch("check", "--config", tmp_path / "c.toml")
+    assert result.exit_code == 0, result.output
+    assert "table (3 wells)" in result.stdout
+
+
+def test_a_run_without_cameras_says_so(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('site = "a"\n')
+    assert "no camera is configured" in fails("run", "--config", tmp_path / "c.toml")
+
+
+def test_an_output_that_cannot_be_written(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    for option in ("--events", "--annotated", "--report"):
+        sentence = fails("replay", clip, "--wells", wells_file, option, tmp_path / "none" / "out.mp4")
+        assert "none" in sentence
+
+
+def test_a_disk_that_is_full(clip: Path, wells_file: Path) -> None:
+    assert "/dev/full" in fails("replay", clip, "--wells", wells_file, "--report", "/dev/full")
+
+
+def test_a_truncated_video_is_watched_as_far_as_it_goes(wells_file: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    whole = tmp_path / "whole.ts"
+    write_clip(whole, [rng.integers(100, 130, (64, 192, 3), dtype=np.uint8) for _ in range(100)], fps=10)
+    cut = tmp_path / "cut.mkv"
+    write_clip(cut, [rng.integers(100, 130, (64, 192, 3), dtype=np.uint8) for _ in range(100)], fps=10)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    report = tmp_path / "r.html"
+    sentence = fails("replay", cut, "--wells", wells_file, "--report", report, "--events", tmp_path / "e.jsonl")
+    assert "cut short" in sentence
+    assert report.stat().st_size > 1000
+    assert (tmp_path / "e.jsonl").exists()
+
+
+def test_locate_writes_wells_reference_and_preview(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "located.toml"
+    words = ["--rows", 2, "--columns", 3, "--corners", "30,16 150,16 150,48 30,48", "--well", "30x20"]
+    result = spillwatch("locate", clip, "--out", out, "--preview", tmp_path / "p.png", *words)
+    assert result.exit_code == 0, result.output
+    located = wellmap.load(out)
+    assert located.ids == ("1U1", "1U2", "1U3", "1L1", "1L2", "1L3")
+    assert located.reference is not None
+    assert located.reference.exists()
+    assert (tmp_path / "p.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--corners", "1,2 3"], "must be four points"),
+        (["--corners", "1,2 3,4 5,x 7,8"], "must be numbers"),
+        (["--corners", "1,2 300,4 5,6 7,8"], "must lie inside the 192x64 picture"),
+        (["--corners", "30,16 150,16 150,48 30,48", "--well", "big"], "must be width and height"),
+        (["--corners", "5,5 150,16 150,48 30,48"], "lie outside the 192x64 frame"),
+    ],
+)
+def test_locate_refuses_what_cannot_be(clip: Path, tmp_path: Path, words: list[str], sentence: str) -> None:
+    assert sentence in fails("locate", clip, "--out", tmp_path / "w.toml", "--rows", 2, "--columns", 3, *words)
+
+
+def test_extract_cuts_crops_that_train_can_read(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "crops" / "normal"
+    result = spillwatch("extract", clip, "--wells", wells_file, "--out", out, "--every-s", 1)
+    assert result.exit_code == 0, result.output
+    assert len(list(out.glob("*.png"))) == 2 * 3
+
+
+def test_events_go_to_standard_output_unless_a_file_is_named(clip: Path, wells_file: Path) -> None:
+    result = spillwatch("replay", clip, "--wells", wells_file)
+    assert result.exit_code == 0, result.output
+    for line in result.stdout.splitlines():
+        assert json.loads(line)["camera"] == "replay"
