@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from spillwatch.errors import ConfigError
 
@@ -293,6 +293,8 @@ def load(path: Path | None) -> Settings:
         _anchor(data, path.resolve().parent)
     try:
         return Settings(**data)
+    except SettingsError as exc:  # an environment variable for a whole table, which must be JSON
+        raise ConfigError(f"environment: {exc}; write it as JSON, or set its keys one by one") from None
     except ValidationError as exc:
         faults = [_sentence(path, text, error) for error in exc.errors(include_url=False, include_input=False)]
         raise ConfigError("\n".join(faults)) from None
@@ -318,6 +320,9 @@ def _sentence(path: Path | None, text: str, error: Any) -> str:
     key = ".".join(f"{part + 1}" if isinstance(part, int) else str(part) for part in loc)
     line = _line_of(text, loc)
     where = f"{path}, line {line}" if path and line else str(path or "environment")
+    variable = "SPILLWATCH_" + "__".join(str(part) for part in loc).upper()
+    if loc and variable in os.environ:  # it wins over the file
+        where = f"environment variable {variable}"
     if error["type"] == "extra_forbidden":
         known = _keys_at(loc[:-1])
         near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)

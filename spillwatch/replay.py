@@ -62,6 +62,7 @@ def replay(settings: Settings, job: Job) -> Outcome:
 
     A video that is cut short is watched as far as it goes: every file is written, and the fault is in the outcome.
     """
+    _refuse_overwriting(job)
     build.one_core_each()
     expected = truth.load(job.truth) if job.truth else None
     wells = wellmap.load(_wells_path(settings, job))
@@ -130,7 +131,8 @@ class _Watch:
             self.annotated.write(frame, self.pipeline.view, self._active())
 
     def _active(self) -> list[str]:
-        return [f"{well or 'camera'}: {condition}" for condition, well in self.pipeline.alarms.active()]
+        named = ((well, str(condition).replace("_", " ")) for condition, well in self.pipeline.alarms.active())
+        return [f"{well}: {condition}" if well else condition for well, condition in named]
 
     def _keep(self, frame: Frame, events: list[AlarmEvent]) -> None:
         from spillwatch.publish.annotate import snapshot
@@ -145,6 +147,15 @@ class _Watch:
             if event.active and event.well is not None:
                 index = self.pipeline.wells.ids.index(event.well)
                 self.snapshots[event.id] = snapshot(frame.planes, self.pipeline.wells, index)
+
+
+def _refuse_overwriting(job: Job) -> None:
+    """What is written must not be what is read, nor the same file twice."""
+    read = [path.resolve() for path in (job.video, job.wells, job.truth) if path]
+    written = [path for path in (job.events, job.annotated, job.score, job.report) if path and path.is_file()]
+    for i, path in enumerate(written):
+        if path.resolve() in [*read, *(other.resolve() for other in written[:i])]:
+            raise ConfigError(f"{path} would be overwritten, yet it is named twice; choose another file to write")
 
 
 def _wells_path(settings: Settings, job: Job) -> Path:

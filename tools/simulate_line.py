@@ -19,7 +19,7 @@ import numpy.typing as npt
 import tomlkit
 from line.layout import Layout, draw_layout
 from line.moving import Camera, Person, SpillPainter, Steam
-from line.plan import Plan, draw_plan
+from line.plan import Plan, Wish, draw_plan
 from line.scene import paint_keys
 from rich.console import Console
 from rich.progress import track
@@ -37,15 +37,12 @@ DARK_GAIN = 0.03
 class Line:
     """One simulated line: its layout, its story, and its frames in order."""
 
-    def __init__(
-        self, *, seed: int, seconds: float, fps: float, size: tuple[int, int], spills: int, faults: bool
-    ) -> None:
+    def __init__(self, wish: Wish) -> None:
         # A stream of its own for each part: more spills or faults leave the table as it was.
-        layout_rng, person_rng, plan_rng, self._rng = np.random.default_rng(seed).spawn(4)
-        self.layout: Layout = draw_layout(layout_rng, width=size[0], height=size[1])
-        self._person = Person(self.layout, person_rng, fps=fps)
-        self.plan: Plan = draw_plan(plan_rng, self.layout, self._person, seed=seed, fps=fps, seconds=seconds,
-                                    spills=spills, faults=faults)  # fmt: skip
+        layout_rng, person_rng, plan_rng, self._rng = np.random.default_rng(wish.seed).spawn(4)
+        self.layout: Layout = draw_layout(layout_rng, width=wish.size[0], height=wish.size[1])
+        self._person = Person(self.layout, person_rng, fps=wish.fps)
+        self.plan: Plan = draw_plan(plan_rng, self.layout, self._person, wish)
 
     def frames(self) -> Iterator[U8]:
         """(H, W, 3) uint8 RGB, one per frame."""
@@ -129,7 +126,7 @@ def parse_size(_context: click.Context, _option: click.Parameter, value: str) ->
 @click.option("--faults", is_flag=True, help="Also a lighting step, darkness, a freeze and a knock.")
 def main(out: Path, wells_out: Path | None, truth: Path | None, **options: object) -> None:
     """Write a simulated casting line to OUT (MP4)."""
-    line = Line(**options)  # type: ignore[arg-type]  # click has checked them
+    line = Line(Wish(**options))  # type: ignore[arg-type]  # click has checked them
     wells_out, truth = wells_out or out.with_suffix(".wells.toml"), truth or out.with_suffix(".json")
     write_video(out, line.frames(), plan=line.plan, size=(line.layout.width, line.layout.height))
     write_wells(wells_out, line.layout)

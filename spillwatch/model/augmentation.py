@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Generator, Tensor
 
+Span = tuple[float, float]
+
 
 def uniform(g: Generator, count: int, low: float, high: float, *, channels: int = 1) -> Tensor:
     """(count, channels, 1, 1) in low..high."""
@@ -24,7 +26,7 @@ def drained(normal: Tensor, g: Generator) -> Tensor:
     No training folder holds such a spill. A line's empty wells are bluer than the crop's mean and lack all texture.
     """
     count = len(normal)
-    signed, mask = _oval(g, normal, x=(21, 27), y=(12, 18), rx=(17, 26), ry=(9, 16), soft=0.6)
+    signed, mask = _oval(g, normal, centre=((21, 27), (12, 18)), radii=((17, 26), (9, 16)), soft=0.6)
     tints = [uniform(g, count, *span) for span in ((0.65, 0.92), (0.82, 1.0), (1.0, 1.25))]
     colour = normal.mean((2, 3), keepdim=True) * torch.cat(tints, 1) * uniform(g, count, 0.8, 1.15)
     y, x = _grid(normal)
@@ -39,7 +41,7 @@ def drained(normal: Tensor, g: Generator) -> Tensor:
 def transferred(normal: Tensor, pour: Tensor, g: Generator) -> Tensor:
     """Pours set into other wells, so that it is the stream that counts and not the one cast it was seen in."""
     count = len(normal)
-    _, mask = _oval(g, normal, x=(20, 28), y=(13, 21), rx=(7, 16), ry=(8, 17), soft=1.5, tilt=0.6)
+    _, mask = _oval(g, normal, centre=((20, 28), (13, 21)), radii=((7, 16), (8, 17)), soft=1.5, tilt=0.6)
     light = normal.mean((2, 3), keepdim=True) / pour.mean((2, 3), keepdim=True).clamp(min=1e-3)
     return torch.lerp(normal, pour * (1 + (light - 1) * uniform(g, count, 0, 1)), mask)
 
@@ -100,20 +102,18 @@ def _oval(
     g: Generator,
     pictures: Tensor,
     *,
-    x: tuple[float, float],
-    y: tuple[float, float],
-    rx: tuple[float, float],
-    ry: tuple[float, float],
+    centre: tuple[Span, Span],
+    radii: tuple[Span, Span],
     soft: float,
     tilt: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Signed distance and soft mask of random ovals; spans are pixels of a 32x48 crop, scaled to the picture's size."""
     count, _, height, width = pictures.shape
     rows, columns = _grid(pictures)
-    dx = columns * (48 / width) - uniform(g, count, *x)
-    dy = rows * (32 / height) - uniform(g, count, *y)
+    dx = columns * (48 / width) - uniform(g, count, *centre[0])
+    dy = rows * (32 / height) - uniform(g, count, *centre[1])
     angle = uniform(g, count, -tilt, tilt)
-    signed = _signed(dx, dy, uniform(g, count, *rx), uniform(g, count, *ry), angle)
+    signed = _signed(dx, dy, uniform(g, count, *radii[0]), uniform(g, count, *radii[1]), angle)
     return signed, torch.sigmoid(-signed / soft)
 
 

@@ -92,7 +92,7 @@ def save(bundle: Bundle, path: Path) -> None:
                 temporary.unlink(missing_ok=True)
     except OSError as exc:
         raise ModelError(
-            f"model {path} cannot be written: {exc.strerror}; choose a folder that exists and has {len(data)} bytes free"
+            f"model {path} cannot be written: {exc.strerror}; choose an existing folder with {len(data)} B free"
         ) from exc
 
 
@@ -109,9 +109,13 @@ def load(path: Path) -> Bundle:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError as exc:
-        raise ModelError(f"model {path} does not exist; make one with 'spillwatch train' or leave model.path out") from exc
+        raise ModelError(
+            f"model {path} does not exist; make one with 'spillwatch train' or leave model.path out"
+        ) from exc
     except (SafetensorError, OSError) as exc:
-        raise ModelError(f"model {path} cannot be read as safetensors ({exc}); train it again or copy it again") from exc
+        raise ModelError(
+            f"model {path} cannot be read as safetensors ({exc}); train it again or copy it again"
+        ) from exc
     return _bundle(path, _checked(path, metadata), state)
 
 
@@ -119,7 +123,9 @@ def _checked(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         values = json.loads(metadata["spillwatch"])
     except (KeyError, ValueError) as exc:
-        raise ModelError(f"model {path} is not a spillwatch model: its metadata lacks a valid 'spillwatch'; train one") from exc
+        raise ModelError(
+            f"model {path} is not a spillwatch model: its metadata lacks a valid 'spillwatch'; train one"
+        ) from exc
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
         raise ModelError(f"model {path} has format version {version}, this spillwatch reads {VERSION}; train it again")
@@ -136,17 +142,19 @@ def _bundle(path: Path, values: dict[str, Any], state: dict[str, Tensor]) -> Bun
         threshold = float(values["threshold"])
     except (TypeError, ValueError, KeyError, RuntimeError) as exc:
         raise ModelError(
-            f"model {path} has an architecture, preprocessing or threshold that this spillwatch cannot build ({exc}); train it again"
+            f"model {path} has an architecture, preprocessing or threshold that cannot be used ({exc}); train it again"
         ) from exc
     _check_state(path, wanted, state)
     if not (math.isfinite(threshold) and threshold > 0):
-        raise ModelError(f"model {path} has threshold {threshold}, which must be a finite number above 0; train it again")
+        raise ModelError(
+            f"model {path} has threshold {threshold}, which must be a finite number above 0; train it again"
+        )
     if preprocessing.size != SIDE:
-        raise ModelError(f"model {path} has preprocessing.size {preprocessing.size}, networks take {SIDE}; train it again")
+        raise ModelError(
+            f"model {path} has preprocessing.size {preprocessing.size}, networks take {SIDE}; train it again"
+        )
     fields = {key: values[key] for key in KEYS - {"version", "architecture", "preprocessing", "threshold"}}
-    return Bundle(
-        architecture=architecture, preprocessing=preprocessing, threshold=threshold, state=state, **fields
-    )
+    return Bundle(architecture=architecture, preprocessing=preprocessing, threshold=threshold, state=state, **fields)
 
 
 def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: dict[str, Tensor]) -> None:
@@ -154,7 +162,7 @@ def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: dict[str
         found = tuple(state[name].shape) if name in state else None
         if found != wanted.get(name):
             raise ModelError(
-                f"model {path} has tensor {name} of shape {found}, its architecture says {wanted.get(name)}; train it again"
+                f"model {path} has tensor {name} of shape {found}, not {wanted.get(name)} as it says; train it again"
             )
         if not torch.isfinite(state[name]).all():
             raise ModelError(f"model {path} has numbers in tensor {name} that are not finite; train it again")

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from spillwatch.errors import ModelError
-from spillwatch.records import U8, Preprocessing
+from spillwatch.records import U8, Bools, Preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 log = structlog.get_logger()
@@ -33,11 +34,13 @@ class Dataset:
     """Crops to learn from, in the order of their file names, without exact repeats.
 
     ``normal`` and ``spill`` are (crops, height, width, 3) uint8 RGB, resized and blurred but not yet centre-cropped,
-    so that training may shift its window. ``digest`` names the pixels; the counts say what was left out.
+    so that training may shift its window. ``normal_counts`` says how often each is in the folder. ``digest``
+    names the pixels; ``unreadable`` and ``repeats`` count the files left out.
     """
 
     normal: U8
     spill: U8
+    normal_counts: npt.NDArray[np.int64]
     preprocessing: Preprocessing
     digest: str
     unreadable: int
@@ -49,7 +52,7 @@ class Labelled:
     """Crops to measure on: (crops, size, size, 3) uint8 RGB and (crops,) bool, True for a spill."""
 
     crops: U8
-    spill: np.typing.NDArray[np.bool_]
+    spill: Bools
     source: str
     digest: str
     unreadable: int
@@ -78,16 +81,19 @@ def centre(pictures: U8, size: int) -> U8:
 def load_folder(folder: Path, *, preprocessing: Preprocessing | None = None) -> Dataset:
     """The normal and spill crops of a training folder; ModelError where there are none."""
     p = preprocessing or Preprocessing()
-    digests, pictures, unreadable, repeats = [], [], 0, 0
+    digests, pictures, all_counts, unreadable, repeats = [], [], [], 0, 0
     for names, what in ((("train", "normal"), "normal"), (("proliv", "spill"), "spill")):
         paths = _images(folder, names, what)
         crops = _read(paths, p)
-        kept = _unique([crop for crop in crops if crop is not None])
+        kept, counts = _unique([crop for crop in crops if crop is not None])
         if not kept:
-            raise ModelError(f"none of the {len(paths)} images in {paths[0].parent} can be read; put {what} crops there")
+            raise ModelError(
+                f"none of the {len(paths)} images in {paths[0].parent} can be read; put {what} crops there"
+            )
         unreadable += sum(crop is None for crop in crops)
         repeats += sum(crop is not None for crop in crops) - len(kept)
         pictures.append(np.stack(kept))
+        all_counts.append(np.array(counts))
         digests.append(_digest(pictures[-1]))
     log.info(
         "dataset.loaded",
@@ -100,6 +106,7 @@ def load_folder(folder: Path, *, preprocessing: Preprocessing | None = None) -> 
     return Dataset(
         normal=pictures[0],
         spill=pictures[1],
+        normal_counts=all_counts[0],
         preprocessing=p,
         digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
         unreadable=unreadable,
@@ -165,10 +172,12 @@ def _read_one(path: Path, p: Preprocessing) -> U8 | None:
     return wide(np.asarray(picture, np.uint8), p)
 
 
-def _unique(crops: Iterable[U8]) -> list[U8]:
-    """Exact repeats would leak from training into validation: the first of each stays."""
-    return list({crop.tobytes(): crop for crop in reversed(list(crops))}.values())[::-1]
+def _unique(crops: list[U8]) -> tuple[list[U8], list[int]]:
+    """Exact repeats would leak from training into validation: the first of each stays, with its count."""
+    counts = Counter(crop.tobytes() for crop in crops)
+    first = {crop.tobytes(): crop for crop in reversed(crops)}
+    return [first[key] for key in counts], list(counts.values())
 
 
 def _digest(crops: U8) -> str:
-    return hashlib.sha256(np.ascontiguousarray(crops)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()

@@ -8,7 +8,7 @@ is the default: a well is 8x8 patches of 4x4 pixels, which pass through a few ma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +38,11 @@ class SeedNetwork(nn.Module):
         inner = 16 * (SIDE // 4) ** 2
         self.encoder = nn.Sequential(
             nn.Conv2d(3, 8, 3, stride=2, padding=1),
-            nn.ReLU(),
             nn.BatchNorm2d(8),
-            nn.Conv2d(8, 16, 3, stride=2, padding=1),
             nn.ReLU(),
+            nn.Conv2d(8, 16, 3, stride=2, padding=1),
             nn.BatchNorm2d(16),
+            nn.ReLU(),
             nn.Flatten(),
             nn.Linear(inner, architecture.latent),
         )
@@ -50,8 +50,8 @@ class SeedNetwork(nn.Module):
             nn.Linear(architecture.latent, inner),
             nn.Unflatten(1, (16, SIDE // 4, SIDE // 4)),
             nn.ConvTranspose2d(16, 8, 3, stride=2, padding=1, output_padding=1),
-            nn.ReLU(),
             nn.BatchNorm2d(8),
+            nn.ReLU(),
             nn.ConvTranspose2d(8, 3, 3, stride=2, padding=1, output_padding=1),
             nn.Sigmoid(),
         )
@@ -136,15 +136,17 @@ def pictures_of(patches: Tensor) -> Tensor:
     return rows.reshape(wells, SIDE, SIDE, 3).permute(0, 3, 1, 2)
 
 
+_KINDS: dict[str, type[SeedNetwork] | type[PatchNetwork]] = {"seed": SeedNetwork, "patch": PatchNetwork}
+
+
 def build(architecture: Architecture) -> SeedNetwork | PatchNetwork:
-    """The network as it scores: no random numbers are drawn for weights that will be loaded anyway."""
-    kind = {"seed": SeedNetwork, "patch": PatchNetwork}[architecture.kind]
+    """The network as it scores, with weights yet to be loaded; the caller's random numbers stay untouched."""
     with torch.random.fork_rng(devices=[]):
-        return kind(architecture).eval()
+        return _KINDS[architecture.kind](architecture).eval()
 
 
 def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of a network, without making one."""
     with torch.device("meta"):
-        network: Any = {"seed": SeedNetwork, "patch": PatchNetwork}[architecture.kind](architecture)
+        network = _KINDS[architecture.kind](architecture)
     return {name: tuple(value.shape) for name, value in network.state_dict().items()}

@@ -70,11 +70,12 @@ class _Pictures:
     """Any network that repaints whole pictures."""
 
     def __init__(self, network: torch.nn.Module) -> None:
-        self._network = network.to(memory_format=torch.channels_last)
+        self._network = network
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         wanted = pixels.permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255)
-        return wanted, self._network(wanted)
+        painted: Tensor = self._network(wanted)
+        return wanted, painted
 
     def pictures(self, values: Tensor) -> Tensor:
         return values

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import av
 import cv2
@@ -115,7 +115,7 @@ class _Encoder:
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
         context = self._stream.codec_context
-        context.width, context.height = (side - side % 2 for side in (first.planes.width, first.planes.height))
+        context.width, context.height = _even(first.planes)
         context.pix_fmt = "yuv420p"
         context.color_range = 2 if first.planes.full_range else 1
         context.time_base = self._stream.time_base = Fraction(1, _TICKS)
@@ -141,10 +141,13 @@ class _State(IntEnum):
     UNWATCHED = 3
 
 
+_T = TypeVar("_T", bound=np.generic)
+_Point = F64 | tuple[float, float]
 _Colour = tuple[int, int, int, int]  # BGRA, alpha multiplied in
 _WHITE: _Colour = (255, 255, 255, 255)
 _FAINT: _Colour = (190, 190, 190, 255)
 _SHADE: _Colour = (0, 0, 0, 140)
+_ALARM: _Colour = (0, 0, 190, 235)
 _LINES: dict[_State, tuple[_Colour, int]] = {  # and their thickness: states differ in shape too, for the colour-blind
     _State.NORMAL: ((205, 205, 205, 255), 1),
     _State.GATHERING: ((0, 176, 255, 255), 3),
@@ -185,12 +188,13 @@ class _Drawing:
         self._wells = wells
         self._on_s = on_s
         self._shape = first.y.shape
-        self._height, self._width = (side - side % 2 for side in first.y.shape)  # H.264 halves its chroma
-        self._flat = np.empty(self._height * self._width * 3 // 2, np.uint8)
-        self._luma = self._flat[: self._height * self._width].reshape(self._height, self._width)
+        self._size = _even(first)
+        self._flat = np.empty(self._size[0] * self._size[1] * 3 // 2, np.uint8)
+        self._planes = _split(self._flat, self._size)
+        self._places = _split(np.arange(self._flat.size), self._size)
         narrowest = float(np.min(wells.sizes[:, 0], initial=200.0))
         self._font = _Font(max(8, round(narrowest / 5)))  # two lines are no higher than an oval
-        self._large = _Font(max(8, self._height // 75))
+        self._large = _Font(max(8, self._size[1] // 75))
         self._stamps = [[self._well(index, state) for state in _State] for index in range(len(wells))]
         self._overlay_of: tuple[bytes, tuple[str, ...]] | None = None
         self._overlay = _join([])
@@ -208,9 +212,9 @@ class _Drawing:
         # What differs on every frame is white text on the stamps' plates, for which luma is enough.
         for index in np.flatnonzero(np.isfinite(view.scores)).tolist():
             x, y = self._label(index)
-            self._font.write(self._luma, _short(float(view.scores[index])), (x, y + self._font.line))
-        self._large.write(self._luma, clock(frame.time_s), (16, 8 + self._large.line))
-        return self._flat.reshape(-1, self._width)
+            self._font.write(self._planes[0], _short(float(view.scores[index])), (x, y + self._font.line))
+        self._large.write(self._planes[0], clock(frame.time_s), (16, 8 + self._large.line))
+        return self._flat.reshape(-1, self._size[0])
 
     def _copy(self, planes: Planes) -> None:
         if planes.y.shape != self._shape:
@@ -218,10 +222,8 @@ class _Drawing:
                 f"The annotated video's pictures are {self._shape[1]}×{self._shape[0]} and one of "
                 f"{planes.width}×{planes.height} came; annotate the parts of such a video on their own"
             )
-        self._luma[:] = planes.y[: self._height, : self._width]
-        chroma = self._flat[self._luma.size :].reshape(2, self._height // 2, self._width // 2)
-        for to, plane in zip(chroma, (planes.u, planes.v), strict=True):
-            to[:] = plane[: self._height // 2, : self._width // 2]
+        for to, plane in zip(self._planes, (planes.y, planes.u, planes.v), strict=True):
+            to[:] = plane[: to.shape[0], : to.shape[1]]
 
     def _states(self, view: View) -> npt.NDArray[np.uint8]:
         # A quarter of an alarm's evidence is shown: less than that comes and goes with every passing shadow.
@@ -238,13 +240,11 @@ class _Drawing:
         colour, thickness = _LINES[state]
         centre, size, name = self._wells.centres[index], self._wells.sizes[index], self._wells.ids[index]
         text_width = max(self._font.width(name), self._font.width(".0000"))
-        margin = 8
-        reach = np.array([size[0] / 2 + 8 + text_width, max(size[1] / 2, 2 * self._font.line)]) + margin
+        reach = size / 2 + (text_width + 16, 2 * self._font.line)  # of the patch: room for the box and the text
         left, top = ((int(at) & ~1) for at in centre - reach)  # even: chroma is halved
         patch = np.zeros((2 * (int(reach[1]) + 1), 2 * (int(reach[0]) + 1), 4), np.uint8)
         centre = centre - (left, top)
         x, y = np.subtract(self._label(index), (left, top))
-        plate = (0, 0, 190, 235) if state is _State.ACTIVE else _SHADE
         if state is _State.ACTIVE:
             _oval(patch, centre, size, (0, 0, 80, 80), cv2.FILLED)
             _box(patch, centre - size / 2 - 5, centre + size / 2 + 4, _WHITE, 2)
@@ -252,9 +252,9 @@ class _Drawing:
             _oval(patch, centre, size, _SHADE, thickness + 2)
         _oval(patch, centre, size, colour, thickness, dashed=state is _State.UNWATCHED)
         corners = (x - 2, y - self._font.height - 2), (x + text_width + 1, y + self._font.line + 2)
-        _box(patch, *corners, plate, cv2.FILLED)
+        _box(patch, *corners, _ALARM if state is _State.ACTIVE else _SHADE, cv2.FILLED)
         self._font.write(patch, name, (x, y), _FAINT if state is _State.UNWATCHED else _WHITE)
-        return _stamp(patch, (left, top), self._width, self._height)
+        return self._stamp(patch, left, top)
 
     def _panel(self, alarms: Sequence[str]) -> _Stamp:
         """The corner's plate: room for the clock, then the alarms."""
@@ -269,7 +269,34 @@ class _Drawing:
             patch[:, :5] = _LINES[_State.ACTIVE][0]
         for number, line in enumerate(lines or ["no alarms"], 2):
             font.write(patch, line, (12, number * font.line), _WHITE if lines else _FAINT)
-        return _stamp(patch, (4, 8), self._width, self._height)
+        return self._stamp(patch, 4, 8)
+
+    def _stamp(self, patch: U8, left: int, top: int) -> _Stamp:
+        """A (h, w, 4) uint8 patch, BGRA with alpha multiplied in, in its place; all numbers are even."""
+        patch = patch[max(-top, 0) : max(self._size[1] - top, 0), max(-left, 0) : max(self._size[0] - left, 0)]
+        height, width = patch.shape[:2]
+        full = patch.astype(np.float32)
+        half = full.reshape(height // 2, 2, width // 2, 2, 4).mean(axis=(1, 3))
+        stamps = []
+        for places, values, weights, step in zip(self._places, (full, half, half), _TO_YUV, (1, 2, 2), strict=True):
+            y, x = max(top, 0) // step, max(left, 0) // step
+            seen = values[..., 3] > 0
+            drawn = values[seen]
+            at = places[y : y + height // step, x : x + width // step][seen]
+            stamps.append(_Stamp(at, 1 - drawn[:, 3] / np.float32(255), drawn @ weights))
+        return _join(stamps)
+
+
+def _even(planes: Planes) -> tuple[int, int]:
+    """Width and height that H.264 can take: it halves its chroma."""
+    return planes.width // 2 * 2, planes.height // 2 * 2
+
+
+def _split(flat: npt.NDArray[_T], size: tuple[int, int]) -> list[npt.NDArray[_T]]:
+    """The Y, U and V planes of a flat I420 array."""
+    width, height = size
+    chroma = flat[width * height :].reshape(2, height // 2, width // 2)
+    return [flat[: width * height].reshape(height, width), *chroma]
 
 
 def _oval(picture: U8, centre: F64, size: F64, colour: Sequence[int], thickness: int, *, dashed: bool = False) -> None:
@@ -280,33 +307,9 @@ def _oval(picture: U8, centre: F64, size: F64, colour: Sequence[int], thickness:
         cv2.ellipse(picture, middle, axes, 0, start, stop, colour, thickness, cv2.LINE_AA, 4)
 
 
-def _box(
-    picture: U8, corner: F64 | tuple[float, float], opposite: F64 | tuple[float, float], colour: _Colour, thickness: int
-) -> None:
+def _box(picture: U8, corner: _Point, opposite: _Point, colour: _Colour, thickness: int) -> None:
     first, last = ((round(x), round(y)) for x, y in (corner, opposite))
     cv2.rectangle(picture, first, last, colour, thickness)
-
-
-def _stamp(patch: U8, corner: tuple[int, int], width: int, height: int) -> _Stamp:
-    """A (h, w, 4) uint8 patch, BGRA with alpha multiplied in, as it lies on a picture; all numbers are even."""
-    left, top = corner
-    patch = patch[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
-    left, top = max(left, 0), max(top, 0)
-    full = patch.astype(np.float32)
-    half = full.reshape(patch.shape[0] // 2, 2, patch.shape[1] // 2, 2, 4).mean(axis=(1, 3))
-    stamps, offset = [], 0
-    for values, weights, pitch, x, y in (
-        (full, _TO_YUV[0], width, left, top),
-        (half, _TO_YUV[1], width // 2, left // 2, top // 2),
-        (half, _TO_YUV[2], width // 2, left // 2, top // 2),
-    ):
-        rows, columns = np.nonzero(values[..., 3])
-        chosen = values[rows, columns]
-        stamps.append(
-            _Stamp(offset + (rows + y) * pitch + columns + x, 1 - chosen[:, 3] / np.float32(255), chosen @ weights)
-        )
-        offset += pitch * (height if pitch == width else height // 2)
-    return _join(stamps)
 
 
 def _join(stamps: Sequence[_Stamp]) -> _Stamp:

@@ -26,6 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from spillwatch.errors import PublishError
 from spillwatch.publish.jsonl import encode
 from spillwatch.publish.outgoing import Queue
+from spillwatch.publish.tls import tls_context
 from spillwatch.records import AlarmEvent, CameraStatus, Message, WellStatus, rfc3339
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class MqttPublisher:
         if self._settings.username:
             client.username_pw_set(self._settings.username, self._settings.password())
         if self._settings.tls:
-            client.tls_set_context(_tls_context(self._settings))
+            client.tls_set_context(tls_context(self._settings))
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -292,33 +293,3 @@ class MqttPublisher:
             self._denied.add(topic)
         if not known:
             log.error("mqtt.denied", broker=self._where, topic=topic, reason=reason)
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 -- the signature of the base
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
-def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    """TLS 1.2 or newer; the broker's certificate and name are always checked."""
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as exc:
-        raise PublishError(f"mqtt.ca_file {settings.ca_file} cannot be used: {exc}; it must be PEM") from exc
-    context.sslsocket_class = _TlsSocket
-    if settings.cert_file and settings.key_file:
-        try:
-            # An empty password, since an encrypted key would otherwise be asked for on the terminal
-            context.load_cert_chain(settings.cert_file, settings.key_file, password="")
-        except (OSError, ValueError) as exc:
-            raise PublishError(
-                f"mqtt.cert_file {settings.cert_file} and mqtt.key_file {settings.key_file} cannot be used: {exc}; "
-                "they must be PEM, belong together, and the key must not be encrypted"
-            ) from exc
-    return context

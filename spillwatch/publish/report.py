@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from spillwatch.records import Wells
 
@@ -31,8 +32,7 @@ _OTHERS = 3  # of all other wells, the highest
 _ROWS = 9  # traces in one figure
 _PICTURES = 24
 
-_WIDTH = 9.8  # inches at 72 dots: as wide as the page
-_MARGINS = {"left": 0.08, "right": 0.995}
+_MARGINS = {"left": 0.1, "right": 0.995}
 # The page's own colours; blue and vermilion are two for everyone.
 _INK, _SOFT, _NORMAL, _SPILL = "#1d2329", "#5b6670", "#2b6ca3", "#c4441c"
 
@@ -178,16 +178,25 @@ def _each(extreme: np.ufunc, values: F32, slices: Sequence[slice]) -> F32:
     return np.array(rows, np.float32)
 
 
+def _figure(height: float) -> Figure:
+    """A figure as wide as the page; ``height`` is in inches."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    fig = Figure(figsize=(9.8, height))
+    fig.add_artist(Line2D([0, 1], [0, 0], lw=0))  # saving trims to what is drawn; this keeps all time axes in line
+    return fig
+
+
 def _evidence_map(data: ReplayData, alarms: Sequence[_Alarm]) -> Markup:
     """Wells down, time across, evidence as darkness; alarms outlined."""
     from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.figure import Figure
 
     edges, slices = _spans(data.times_s, _COLUMNS)
     known = np.where(data.wells.in_service, _each(np.fmax, data.evidence, slices), np.nan)
     count = len(data.wells)
     height = 0.6 + 0.15 * max(count, 4)  # inches; a row is as high as its small label
-    fig = Figure(figsize=(_WIDTH, height))
+    fig = _figure(height)
     ax = fig.subplots(gridspec_kw=_MARGINS | {"bottom": 0.35 / height, "top": 1 - 0.25 / height})
     shades = LinearSegmentedColormap.from_list("evidence", ["#f3f6f9", "#7fb0d6", "#1f5c94", "#0c2340"]).with_extremes(
         bad="#c4c9ce"
@@ -226,9 +235,6 @@ def _outlines(ax: Axes, data: ReplayData, alarms: Sequence[_Alarm], edges: F64) 
 
 def _traces(data: ReplayData, spills: Sequence[_Alarm]) -> list[Markup]:
     """Scores over time, log scale: wells with spill alarms, wells whose spill was missed, the highest of the others."""
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
     onsets = [(spill["well"], float(spill["onset_s"])) for spill in (data.score or {}).get("spills", ())]
     alarmed = list(dict.fromkeys(alarm.well for alarm in spills if alarm.well is not None))
     missed = [well for well in dict.fromkeys(well for well, _ in onsets) if well not in alarmed]
@@ -246,10 +252,7 @@ def _traces(data: ReplayData, spills: Sequence[_Alarm]) -> list[Markup]:
     figures = []
     for first in range(0, len(wells), _ROWS):  # several figures, so that each fits a printed page
         part = wells[first : first + _ROWS]
-        fig = Figure(figsize=(_WIDTH, 0.5 + 0.95 * len(part)))
-        fig.add_artist(
-            Line2D([0, 1], [0, 0], lw=0)
-        )  # saving trims to what is drawn: keep the full width
+        fig = _figure(0.5 + 0.95 * len(part))
         margins = _MARGINS | {"hspace": 0.15, "bottom": 0.4 / fig.get_figheight(), "top": 0.99}
         axes = fig.subplots(len(part), 1, sharex=True, squeeze=False, gridspec_kw=margins)[:, 0]
         for ax, well, line in zip(axes, part, lines.T[first:], strict=False):

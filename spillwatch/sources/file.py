@@ -78,7 +78,7 @@ class FileSource:
             time_s = step_s
             at = self.started_at + timedelta(seconds=time_s)
             yield Frame(camera=self.camera, at=at, time_s=time_s, planes=planes_of(picture))
-        self._judge(reading, read_s=time_s + 1.0 / self.fps)
+        self._judge(reading, read_s=time_s + 1.0 / self.fps, first_s=first_s or 0.0)
 
     def _open(self) -> InputContainer:
         try:
@@ -87,7 +87,7 @@ class FileSource:
                 raise SourceError(f"{self.path} is a directory; name a video file in it")
             if status.st_size == 0 and stat.S_ISREG(status.st_mode):
                 raise SourceError(f"{self.path} is empty; record or copy it again")
-            return av.open(f"file:{self.path}")
+            return av.open(f"file:{self.path}", metadata_errors="replace")
         except FileNotFoundError as exc:
             raise SourceError(f"{self.path} does not exist; check the path") from exc
         except PermissionError as exc:
@@ -110,11 +110,12 @@ class FileSource:
         self.frames = stream.frames or (round(self.duration_s * self.fps) if self.duration_s else None)
         self.started_at = _created_at(container) or _EPOCH
 
-    def _judge(self, reading: _Reading, *, read_s: float) -> None:
+    def _judge(self, reading: _Reading, *, read_s: float, first_s: float) -> None:
         """At the end: raise if the file promised more."""
         if reading.frames == 0:
             raise SourceError(f"{self.path} has no frame that can be decoded; convert it to H.264 or copy it again")
-        short = self.duration_s is not None and read_s < self.duration_s * _COMPLETE - 1.0 / self.fps
+        end_s = read_s + max(first_s, 0.0)  # some containers state where the video ends, others how long it is
+        short = self.duration_s is not None and end_s < self.duration_s * _COMPLETE - 1.0 / self.fps
         if short or reading.broken_off:
             promised = f" of {self.frames}" if self.frames else ""
             promised_s = f" of {self.duration_s:.1f}" if self.duration_s else ""
@@ -124,7 +125,7 @@ class FileSource:
                 f" could be read{reason}; copy it again"
             )
         if reading.damaged:
-            _LOG.warning("source.damaged", path=str(self.path), packets=reading.damaged, frames=reading.frames)
+            _LOG.warning("source.damaged", path=str(self.path), damaged=reading.damaged, frames=reading.frames)
 
 
 class _Reading:
@@ -163,10 +164,11 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     """The video stream's own length where the file states it, for sound may go on longer; else the file's."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if tag := stream.metadata.get("DURATION"):  # Matroska: 00:00:10.240000000
+    if tag := stream.metadata.get("DURATION"):  # Matroska states the end: 00:00:10.240000000
         try:
             hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            begin_s = float((stream.start_time or 0) * (stream.time_base or 0))
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - begin_s
         except ValueError:
             pass
     return container.duration / 1e6 if container.duration else None

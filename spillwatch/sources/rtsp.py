@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from datetime import UTC, datetime
@@ -89,12 +90,11 @@ class RtspSource:
             password = self._settings.password()
         except ConfigError as exc:
             raise SourceError(f"{self._name} cannot be opened: {exc}") from exc
-        try:
+        url = None
+        with contextlib.suppress(ValueError):  # whose text holds the password
             url = urlsplit(self._settings.url.get_secret_value() if self._settings.url else "")
-        except ValueError as exc:
-            raise SourceError(
-                f"{self._name} is not a valid url; keep its password in password_file, or percent-encode it"
-            ) from exc
+        if url is None:
+            raise SourceError(f"{self._name} is no valid url; put its password into password_file or percent-encode it")
         user = self._settings.username or unquote(url.username or "")
         password = unquote(url.password or "") if password is None else password
         account = quote(user, safe="") + (":" + quote(password, safe="") if password else "")
@@ -105,28 +105,34 @@ class RtspSource:
         limits = (self._settings.open_timeout_s, self._settings.read_timeout_s)
         began_s = time.monotonic()
         try:
-            return av.open(url.get_secret_value(), options=dict(_OPTIONS), timeout=limits)
+            return av.open(url.get_secret_value(), options=dict(_OPTIONS), timeout=limits, metadata_errors="replace")
         except (av.FFmpegError, OSError) as exc:
             waited_s = time.monotonic() - began_s
             sentence = next((mend for kind, mend in _MENDS if isinstance(exc, kind)), None)
             if sentence is None and waited_s >= min(limits):
-                sentence = f"does not answer within {waited_s:.1f} s; check the camera's power, network and address"
+                sentence = f"does not answer within {waited_s:.0f} s; check the camera's power, network and address"
             elif sentence is None:
                 sentence = f"cannot be opened ({exc.strerror}); check the address in url"
-        raise SourceError(f"{self._name} {sentence}")  # not "from exc", whose text holds the URL with its password
+        raise SourceError(f"{self._name} {sentence}")  # out here, not "from exc", whose text holds the URL and password
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-        fault = None
-        try:
-            yield from container.demux(stream)
-        except (av.FFmpegError, OSError) as exc:
-            fault = exc
-        if isinstance(fault, av.error.ExitError | av.error.TimeoutError):
-            raise SourceError(
-                f"{self._name} is silent for {self._settings.read_timeout_s:g} s; check the camera and its network"
-            )
-        if fault is not None:  # as in _open, not "from" it
-            raise SourceError(f"{self._name} broke off ({fault.strerror}); check the camera and its network")
+        patience_s = self._settings.read_timeout_s
+        packets = container.demux(stream)
+        fault: av.FFmpegError | OSError | None = None
+        while fault is None:
+            asked_s = time.monotonic()
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.FFmpegError, OSError) as exc:
+                fault = exc
+            # FFmpeg ends a silence by handing out the last packet it kept, which is old news, and only then its error.
+            if time.monotonic() - asked_s >= patience_s:
+                raise SourceError(f"{self._name} is silent for {patience_s:g} s; check the camera and its network")
+            if fault is None:
+                yield packet
+        raise SourceError(f"{self._name} broke off ({fault.strerror}); check the camera and its network")
 
 
 def masked_url(url: str, username: str | None = None) -> str:

@@ -92,4 +92,5 @@ def _well(homography: F64, *, launder: int, upper: bool, column: int, columns: i
     (x, y), (left, _), (right, _) = project(homography, ((u, v), (u - 0.5, v), (u + 0.5, v)))
     w = right - left
     name = f"{launder + 1}{'U' if upper else 'L'}{column + 1}"
-    return Well(name, *(round(float(value), 1) for value in (x, y, w, w * ASPECT)), upper)
+    x, y, w, h = (round(float(value), 1) for value in (x, y, w, w * ASPECT))
+    return Well(name, x, y, w, h, upper)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-
 from line.layout import LAUNDER_PITCH, LAUNDERS, REFERENCE_WIDTH, launder_v
 from line.scene import BARE, DROSS, SOOT, WALL, cloud, lay
 
@@ -153,10 +152,10 @@ def _sprite(unit: float, phase: int, *, rng: np.random.Generator) -> F32:
 
     blob(0.48, 0.13, (0.15, 0.085))
     blob(0.48, 0.4, (0.29, 0.23))
-    sway = 0.06 if phase else -0.06
-    blob(0.42 + sway, 0.74, (0.12, 0.2))
-    blob(0.56 - sway, 0.72, (0.12, 0.2))
-    blob(0.76, 0.42 + sway, (0.2, 0.05), 25 + rng.uniform(-10, 10))
+    stride = 0.1 if phase else 0.03
+    blob(0.44 - stride, 0.76, (0.09, 0.2), 90 * stride)
+    blob(0.52 + stride, 0.73, (0.09, 0.2), -90 * stride)
+    blob(0.74, 0.38 + stride, (0.24, 0.035), 25 + rng.uniform(-10, 10))
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.6, unit / 40)).astype(np.float32) / 255)
 
 
@@ -197,8 +196,8 @@ class Steam:
         alpha = np.clip(0.045 * self._rise * (total - 0.2), 0, 0.18)
         clear = np.repeat((255 * (1 - alpha))[..., None], 3, axis=2).astype(np.uint8)
         added = (alpha[..., None] * np.array(STEAM, np.float32)).astype(np.uint8)
-        clear, added = (cv2.resize(field, self._size) for field in (clear, added))
-        return np.asarray(cv2.add(cv2.multiply(picture, clear, scale=1 / 255), added), np.uint8)
+        seen = cv2.multiply(picture, cv2.resize(clear, self._size), scale=1 / 255)
+        return np.asarray(cv2.add(seen, cv2.resize(added, self._size)), np.uint8)
 
 
 class Camera:

@@ -13,10 +13,26 @@ if TYPE_CHECKING:
 
 SPILL_S = (5.0, 8.0)
 RAMP_S = 0.2
-DARK_S = 3.0  # how long a dark period and a freeze last; the lighting step and the knock stay
-FREEZE_S = 3.0
+BLIND_S = 3.0  # how long a dark period and a freeze last at most; the lighting step and the knock stay
 KINDS = ("pour", "drained", "pour")
 NEVER = -1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for; ``size`` is width and height in pixels."""
+
+    seed: int = 0
+    seconds: float = 40.0
+    fps: float = 12.5
+    size: tuple[int, int] = (1280, 800)
+    spills: int = 3
+    faults: bool = False
+
+    @property
+    def frames(self) -> int:
+        """How many frames the clip has."""
+        return round(self.seconds * self.fps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +58,15 @@ class Faults:
     dark_s: float = NEVER
     freeze_s: float = NEVER
     shift_s: float = NEVER
+    blind_s: float = BLIND_S
 
     def dark(self, at_s: float) -> bool:
         """The light is off."""
-        return self.dark_s >= 0 and self.dark_s <= at_s < self.dark_s + DARK_S
+        return self.dark_s >= 0 and self.dark_s <= at_s < self.dark_s + self.blind_s
 
     def frozen(self, at_s: float) -> bool:
         """The camera repeats its last picture."""
-        return self.freeze_s >= 0 and self.freeze_s <= at_s < self.freeze_s + FREEZE_S
+        return self.freeze_s >= 0 and self.freeze_s <= at_s < self.freeze_s + self.blind_s
 
     def stepped(self, at_s: float) -> bool:
         """The light is brighter than it was."""
@@ -95,59 +112,43 @@ class Plan:
         }
 
 
-def draw_plan(
-    rng: np.random.Generator,
-    layout: Layout,
-    person: Person,
-    *,
-    seed: int,
-    fps: float,
-    seconds: float,
-    spills: int,
-    faults: bool,
-) -> Plan:
+def draw_plan(rng: np.random.Generator, layout: Layout, person: Person, wish: Wish) -> Plan:
     """Faults at fixed shares of the clip, one passer-by, and spills on wells that nobody hides at their onset."""
-    frames = round(seconds * fps)
-    troubles = Faults(*(round(share * seconds, 2) for share in (0.15, 0.3, 0.65, 0.8))) if faults else Faults()
-    person_first = int(rng.uniform(0.1, 0.75) * max(1, frames - person.frames))
-    occluded = person.occluded(layout, first=person_first, frames=frames)
-    drawn = _draw_spills(rng, occluded, troubles, wells=len(layout.wells), frames=frames, fps=fps, count=spills)
-    return Plan(fps, frames, seed, drawn, person_first, occluded, troubles)
+    flash_s, dark_s, freeze_s, shift_s = (round(share * wish.seconds, 2) for share in (0.15, 0.3, 0.65, 0.8))
+    blind_s = min(BLIND_S, 0.1 * wish.seconds)
+    faults = Faults(flash_s, dark_s, freeze_s, shift_s, blind_s) if wish.faults else Faults()
+    person_first = int(rng.uniform(0.1, 0.75) * max(1, wish.frames - person.frames))
+    occluded = person.occluded(layout, first=person_first, frames=wish.frames)
+    spills = _draw_spills(rng, wish, occluded, faults=faults, wells=len(layout.wells))
+    return Plan(wish.fps, wish.frames, wish.seed, spills, person_first, occluded, faults)
 
 
-def _draw_spills(  # noqa: PLR0913 -- all of them are plain facts of one clip
-    rng: np.random.Generator,
-    occluded: tuple[tuple[int, int, int], ...],
-    faults: Faults,
-    *,
-    wells: int,
-    frames: int,
-    fps: float,
-    count: int,
+def _draw_spills(
+    rng: np.random.Generator, wish: Wish, occluded: tuple[tuple[int, int, int], ...], *, faults: Faults, wells: int
 ) -> tuple[Spill, ...]:
     """One spill per equal slot of the clip, its onset away from blindness and passers-by."""
-    kinds = [KINDS[index % len(KINDS)] for index in range(count)]
+    kinds = [KINDS[index % len(KINDS)] for index in range(wish.spills)]
     rng.shuffle(kinds)
     free = list(rng.permutation(wells))
-    lead = round(0.15 * frames)  # a watcher needs some normal pictures first
-    slot = (frames - lead) / max(1, count)
+    lead = round(0.15 * wish.frames)  # a watcher needs some normal pictures first
+    slot = (wish.frames - lead) / max(1, wish.spills)
     found = []
     for index, kind in enumerate(kinds):
-        length = max(2, round(min(rng.uniform(*SPILL_S) * fps, slot * 0.9)))
+        length = max(2, round(min(rng.uniform(*SPILL_S) * wish.fps, slot * 0.9)))
         starts = [int(lead + index * slot + rng.uniform(0, max(0.0, slot - length - 1))) for _ in range(50)]
-        first = next((start for start in starts if _seen(start / fps, faults)), starts[0])
-        clear = (well for well in free if not _hidden(well, first, fps=fps, occluded=occluded))
+        first = next((start for start in starts if _seen(start / wish.fps, faults)), starts[0])
+        clear = (well for well in free if not _hidden(well, first, fps=wish.fps, occluded=occluded))
         well = int(next(clear, free[0]))
         free.remove(well)
-        found.append(Spill(well, first, min(frames, first + length), kind))
+        found.append(Spill(well, first, min(wish.frames, first + length), kind))
     return tuple(found)
 
 
 def _seen(onset_s: float, faults: Faults) -> bool:
-    """Nothing blinds the camera from just before an onset until an alarm may be due."""
+    """Nothing blinds the camera from just before an onset until an alarm may be due, nor does the view jump then."""
     moments = np.arange(onset_s - 0.5, onset_s + 3, 0.25)
-    knock = faults.shift_s >= 0 and abs(onset_s - faults.shift_s) < 2
-    return not knock and not any(faults.dark(at_s) or faults.frozen(at_s) for at_s in moments)
+    jump = any(at_s >= 0 and abs(onset_s - at_s) < 2 for at_s in (faults.shift_s, faults.flash_s))
+    return not jump and not any(faults.dark(at_s) or faults.frozen(at_s) for at_s in moments)
 
 
 def _hidden(well: int, first: int, *, fps: float, occluded: tuple[tuple[int, int, int], ...]) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-
 from line.layout import COLUMN_PITCH, LAUNDER_PITCH, LAUNDERS, launder_v
 
 if TYPE_CHECKING:
@@ -167,24 +166,27 @@ def paint_launders(canvas: F32, layout: Layout, rng: np.random.Generator) -> Non
     """Four channels, dark along their upper edge, crusted along the lower, and the trough that feeds them."""
     shape = canvas.shape[:2]
     end, top, bottom = layout.half_length, launder_v(0), launder_v(LAUNDERS - 1)
-    frame = [layout.place((-end - 1.3, top - 0.5), (-end + 0.1, top - 0.5), (-end + 0.1, bottom + 0.6),
-                          (-end - 1.3, bottom + 0.6)), _band(layout, bottom + 0.3, bottom + 0.45, end + 0.2)]  # fmt: skip
-    lay(canvas, polygon_mask(shape, frame), PLATE)
+    frame = layout.place((-end - 1.3, top - 0.5), (-end + 0.1, top - 0.5), (-end + 0.1, bottom + 0.6),
+                         (-end - 1.3, bottom + 0.6))  # fmt: skip
+    lay(canvas, polygon_mask(shape, [frame]), PLATE)
     pool = [layout.place((-end - 1.1, top - 0.35), (-end - 0.05, top - 0.35), (-end - 0.05, bottom + 0.45),
                          (-end - 1.1, bottom + 0.45)),
             layout.place((-end - 4, -1.2), (-end - 0.8, -1.2), (-end - 0.8, 0.1), (-end - 4, 0.1))]  # fmt: skip
-    wet = polygon_mask(shape, pool)
-    lay(canvas, 0.8 * polygon_mask(shape, [points + (0, layout.unit * 0.12) for points in pool], soft=2), SOOT)
+    wet, shade = polygon_mask(shape, pool), np.array((0.0, layout.unit * 0.12))
+    lay(canvas, 0.8 * polygon_mask(shape, [points + shade for points in pool], soft=2), SOOT)
     lay(canvas, wet, POOL)
     canvas += (wet * 4 * cloud(shape, grain=layout.unit, rng=rng, stretch=0.5))[..., None]
-    lay(canvas, 0.6 * np.clip(wet - polygon_mask(shape, [points + (layout.unit * 0.1, layout.unit * 0.14)
-                                                         for points in pool], soft=2), 0, 1), CHANNEL)  # fmt: skip
+    lay(
+        canvas,
+        0.6 * np.clip(wet - polygon_mask(shape, [points + shade + shade[::-1] for points in pool], soft=2), 0, 1),
+        CHANNEL,
+    )
     beam = layout.place((end + 0.1, top - 1), (end + 0.55, top - 1), (end + 0.55, bottom + 1), (end + 0.1, bottom + 1))
     rust = np.clip(0.75 + 0.2 * cloud(shape, grain=layout.unit * 0.3, rng=rng), 0, 1)
     lay(canvas, rust * polygon_mask(shape, [beam]), STEEL)
     flaps = [layout.place((end + 0.3, v), (end + 1.1, v + 0.18), (end + 1.1, v + 0.42), (end + 0.3, v + 0.26))
              for v in np.arange(top - 0.8, bottom + 1, LAUNDER_PITCH / 2)]  # fmt: skip
-    lay(canvas, 0.7 * polygon_mask(shape, [points + (0, layout.unit * 0.12) for points in flaps], soft=2), PIT)
+    lay(canvas, 0.7 * polygon_mask(shape, [points + shade for points in flaps], soft=2), PIT)
     lay(canvas, 0.8 * rust * polygon_mask(shape, flaps), POOL)
     for row in range(LAUNDERS):
         v = launder_v(row)

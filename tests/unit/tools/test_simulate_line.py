@@ -31,7 +31,8 @@ def pictures(video: Path) -> np.ndarray:
 
 
 def read_truth(video: Path) -> dict[str, Any]:
-    return json.loads(video.with_suffix(".json").read_text(encoding="utf-8"))
+    truth: dict[str, Any] = json.loads(video.with_suffix(".json").read_text(encoding="utf-8"))
+    return truth
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Watches the wells of an aluminium casting table and says which one spills."""

@@ -1,0 +1,286 @@
+"""From a folder of crops to a bundle, the same one for the same seed.
+
+``seed`` is the seed document's recipe: an autoencoder of normal wells, threshold by a decision tree. ``default`` also
+learns from what spills are known, as an autoencoding binary classifier: the error of normal wells is minimised, that
+of spills raised by -log(1 - exp(-c MSE)) (Yamanaka et al. 2019, arXiv:1903.10709), with drained wells made
+from normal ones, since none were filmed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import structlog
+import torch
+from torch import Generator, Tensor
+
+from spillwatch.errors import ModelError
+from spillwatch.model import augmentation as augment
+from spillwatch.model import calibration
+from spillwatch.model.bundle import Bundle, name_of
+from spillwatch.model.dataset import Dataset, centre, load_folder
+from spillwatch.model.evaluation import score_all, wilson
+from spillwatch.model.network import SIDE, Architecture, PatchNetwork, SeedNetwork
+from spillwatch.model.scoring import Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from spillwatch.records import F32, U8
+
+    Progress = Callable[[int, int, str], None]
+
+log = structlog.get_logger()
+
+SEED_VALIDATION = 0.05
+SEED_EPOCHS = 5
+SEED_BATCH = 64
+
+EPOCHS = 12
+BATCH = 128  # normal wells per step; with them come KNOWN spills of each of the three kinds
+KNOWN = 24
+RATE = 5e-3
+SHARPNESS = 5.0  # c: a spill is pushed until its error nears 3 / c; tried: 5 .. 1000, see docs/accuracy.md
+VALIDATION = 0.1
+SPILL_VALIDATION = 0.2
+GAIN = 0.3  # brightness in training, as log; a line's light was seen to move by ±20 %
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainResult:
+    """A bundle and what its report shows. Scores are of held-out wells, (crops,) float32; crops are uint8 RGB.
+
+    ``curves`` maps a name to one number per epoch; ``normal_scores`` and ``spill_scores`` are what the threshold came
+    from; ``normal_crops`` and ``spill_crops`` (crops, 32, 32, 3) are held-out examples.
+    """
+
+    bundle: Bundle
+    curves: dict[str, list[float]]
+    normal_scores: F32
+    spill_scores: F32
+    normal_crops: U8
+    spill_crops: U8
+    n_normal: int
+    n_spill: int
+    repeats: int
+    unreadable: int
+    seconds: float
+
+
+class Held(NamedTuple):
+    """Held-out crops, (crops, size, size, 3) uint8: what the threshold is chosen on and what is shown."""
+
+    normal: U8
+    spill: U8
+    normal_examples: U8
+    spill_examples: U8
+
+
+class Fitted(NamedTuple):
+    """What a recipe hands back."""
+
+    architecture: Architecture
+    state: dict[str, Tensor]
+    curves: dict[str, list[float]]
+    held: Held
+
+
+def train(data: Path, *, preset: str, seed: int, progress: Progress | None = None) -> TrainResult:
+    """Train ``preset`` on a folder of crops; equal seeds give equal weights on the same machine."""
+    recipes = {"default": _fit_default, "seed": _fit_seed}
+    if preset not in recipes:
+        raise ModelError(f"preset {preset!r} is unknown; choose one of {', '.join(recipes)}")
+    started = perf_counter()
+    dataset = load_folder(data)
+    if min(len(dataset.normal), len(dataset.spill)) < 5:
+        counts = f"{len(dataset.normal)} normal and {len(dataset.spill)} spill crops"
+        raise ModelError(f"{data} holds only {counts}; training needs at least 5 different ones of each")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fitted = recipes[preset](dataset, torch.Generator().manual_seed(seed), progress or (lambda *_: None))
+    result = _calibrated(preset, seed, dataset, fitted, started)
+    log.info("training.done", model=result.bundle.name, seconds=round(result.seconds, 1), **result.bundle.metrics)
+    return result
+
+
+def _calibrated(preset: str, seed: int, dataset: Dataset, fitted: Fitted, started: float) -> TrainResult:
+    bundle = Bundle(
+        name=name_of(preset, fitted.state),
+        preset=preset,
+        seed=seed,
+        architecture=fitted.architecture,
+        preprocessing=dataset.preprocessing,
+        threshold=1.0,
+        threshold_rule="",
+        normal_quantiles={},
+        spill_quantiles={},
+        metrics={},
+        data_digest=dataset.digest,
+        state=fitted.state,
+    )
+    scorer = Scorer(bundle, "cpu")
+    normal, spill = (score_all(scorer, crops) for crops in (fitted.held.normal, fitted.held.spill))
+    if preset == "seed":
+        threshold, rule = calibration.tree_threshold(normal, spill), "decision tree of depth 1"
+    else:
+        threshold, rule = calibration.between(normal, spill), "halfway in log score, normal 0.99 to spill 0.01"
+    final = Bundle(
+        **{
+            **vars(bundle),
+            "threshold": threshold,
+            "threshold_rule": rule,
+            "normal_quantiles": calibration.quantiles(normal),
+            "spill_quantiles": calibration.quantiles(spill),
+            "metrics": _held_out_metrics(normal, spill, threshold),
+        }
+    )
+    return TrainResult(
+        bundle=final,
+        curves=fitted.curves,
+        normal_scores=normal,
+        spill_scores=spill,
+        normal_crops=fitted.held.normal_examples,
+        spill_crops=fitted.held.spill_examples,
+        n_normal=len(dataset.normal),
+        n_spill=len(dataset.spill),
+        repeats=dataset.repeats,
+        unreadable=dataset.unreadable,
+        seconds=perf_counter() - started,
+    )
+
+
+def _held_out_metrics(normal: F32, spill: F32, threshold: float) -> dict[str, float | int]:
+    quiet, found = int((normal <= threshold).sum()), int((spill > threshold).sum())
+    return {
+        "held_out_tnr": quiet / len(normal),
+        "held_out_tnr_low": wilson(quiet, len(normal))[0],
+        "held_out_tpr": found / len(spill),
+        "held_out_tpr_low": wilson(found, len(spill))[0],
+        "held_out_normal": len(normal),
+        "held_out_spill": len(spill),
+    }
+
+
+def _fit_seed(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
+    """The seed document's recipe; all known spills are for the threshold, none for the weights."""
+    crops, spill = centre(dataset.normal, SIDE), centre(dataset.spill, SIDE)
+    order = torch.randperm(len(crops), generator=g).numpy()
+    held = max(1, round(len(crops) * SEED_VALIDATION))
+    rest = order[held:]
+    # Repeats in the folder weigh as they did in that recipe, but none is in both parts.
+    normal, validation = _tensor(crops[np.repeat(rest, dataset.normal_counts[rest])]), _tensor(crops[order[:held]])
+    architecture = Architecture("seed")
+    network = SeedNetwork(architecture)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)
+    curves: dict[str, list[float]] = {"training": [], "validation": []}
+    for epoch in range(SEED_EPOCHS):
+        network.train()
+        losses = []
+        for batch in _batches(len(normal), SEED_BATCH, g):
+            pictures = normal[batch]
+            loss = (network(pictures) - pictures).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        network.eval()
+        with torch.inference_mode():
+            curves["validation"].append((network(validation) - validation).square().mean().item())
+        curves["training"].append(float(np.mean(losses)))
+        progress(epoch + 1, SEED_EPOCHS, f"loss {curves['training'][-1]:.5f}")
+    shown = crops[order[:held]]
+    return Fitted(architecture, _state(network), curves, Held(shown, spill, shown, spill))
+
+
+def _fit_default(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
+    """The autoencoding binary classifier over normal wells, pours, transferred pours and drained wells."""
+    normal, normal_held = _split(dataset.normal, VALIDATION, torch.randperm(len(dataset.normal), generator=g))
+    # Neighbours in a cast look alike: the last by name are held out in one piece, not picked at random.
+    spill, spill_held = _split(dataset.spill, SPILL_VALIDATION, torch.arange(len(dataset.spill)).flip(0))
+    architecture = Architecture("patch")
+    network = PatchNetwork(architecture, normed=True)
+    steps = len(list(_batches(len(normal), BATCH, g)))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, EPOCHS * steps, pct_start=0.15)
+    curves: dict[str, list[float]] = {"normal wells": [], "known spills": []}
+    for epoch in range(EPOCHS):
+        losses = []
+        for batch in _batches(len(normal), BATCH, g):
+            wells, known = normal[batch], _known(normal, spill, KNOWN, g)
+            losses.append(_step(network, wells, known, g))
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        for name, value in zip(curves, np.mean(losses, 0), strict=True):
+            curves[name].append(float(value))
+        progress(epoch + 1, EPOCHS, f"loss {sum(np.mean(losses, 0)):.3f}")
+    held = _stressed(normal_held, spill_held, g)
+    return Fitted(architecture, _state(network.folded()), curves, held)
+
+
+def _step(network: PatchNetwork, wells: Tensor, known: Tensor, g: Generator) -> tuple[float, float]:
+    """Gradients of one step, and the two losses."""
+    pictures = torch.cat([augment.occluded(wells, g, share=0.25), augment.occluded(known, g, share=0.1)])
+    pictures = augment.window(pictures, g, size=SIDE, shift=2.5, zoom=0.08)
+    pictures = augment.filmed(pictures, g, gain=GAIN)
+    errors = SHARPNESS * (network(pictures) - pictures).square().mean((1, 2, 3))
+    quiet = errors[: len(wells)].mean()
+    loud = -torch.log(-torch.expm1(-errors[len(wells) :].clamp(min=1e-4))).mean()
+    torch.autograd.backward(quiet + loud)
+    return quiet.item(), loud.item()
+
+
+def _known(normal: Tensor, spill: Tensor, count: int, g: Generator) -> Tensor:
+    """``count`` spills of each kind: as filmed, set into other wells, drained."""
+
+    def some(pictures: Tensor) -> Tensor:
+        return pictures[torch.randint(len(pictures), (count,), generator=g)]
+
+    return torch.cat([some(spill), augment.transferred(some(normal), some(spill), g), augment.drained(some(normal), g)])
+
+
+def _stressed(normal: Tensor, spill: Tensor, g: Generator) -> Held:
+    """Held-out wells as they are and as a video might show them; each kind of spill counts alike."""
+    rounds = max(1, len(normal) // (2 * len(spill)))
+    pours = spill.repeat(rounds, 1, 1, 1)
+    spills = torch.cat([pours, augment.drained(normal[: len(pours)], g)])
+    wells = augment.occluded(normal, g, share=0.1)
+
+    def film(pictures: Tensor) -> Tensor:
+        return augment.filmed(augment.window(pictures, g, size=SIDE, shift=2.0, zoom=0.05), g, gain=0.2)
+
+    examples = torch.cat([spill[: len(spill) // 2 + 1], augment.drained(normal[: len(spill) // 2 + 1], g)])
+    return Held(
+        np.concatenate([centre(_pixels(normal), SIDE), _pixels(film(wells))]),
+        np.concatenate([centre(_pixels(spill), SIDE), _pixels(film(spills))]),
+        centre(_pixels(normal), SIDE),
+        centre(_pixels(examples), SIDE),
+    )
+
+
+def _split(crops: U8, share: float, order: Tensor) -> tuple[Tensor, Tensor]:
+    held = max(1, round(len(crops) * share))
+    return _tensor(crops[order[held:].numpy()]), _tensor(crops[order[:held].numpy()])
+
+
+def _batches(count: int, size: int, g: Generator) -> Iterator[Tensor]:
+    """Shuffled indices; a last batch of less than half the size is left out, since it would jerk the norms."""
+    for batch in torch.split(torch.randperm(count, generator=g), size):
+        if len(batch) * 2 >= min(size, count):
+            yield batch
+
+
+def _tensor(crops: U8) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 255
+
+
+def _pixels(pictures: Tensor) -> U8:
+    return np.asarray((pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy(), np.uint8)
+
+
+def _state(network: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Removes the service and the program; keeps settings, recordings and the account, and says so.
+set -eu
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "$0: run it as root: sudo $0" >&2
+    exit 1
+fi
+if [ -d /run/systemd/system ]; then
+    systemctl disable --now spillwatch.service || true # it may not be installed
+fi
+rm -f /etc/systemd/system/spillwatch.service
+rm -rf /opt/spillwatch
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+fi
+echo "spillwatch is removed; /etc/spillwatch, /var/lib/spillwatch and the user spillwatch are kept"

@@ -1,0 +1,172 @@
+"""The daemon as it runs on a line: a real RTSP server, a real broker, a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from spillwatch.wells import wellmap
+from tests.conftest import ROOT
+from tests.support.broker import Broker, Subscriber, wait_until
+from tests.support.daemon import DaemonProcess
+from tests.support.rtsp import RtspServer
+from tools.truth_wells import wells_of_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ENCODE = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-x264-params", "aud=1:keyint=12"]
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path) as running:
+        yield running
+
+
+def annex_b(video: Path, out: Path) -> Path:
+    """A video as the RTSP server wants it."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg is not installed (Debian: apt install ffmpeg)")
+    command = ["ffmpeg", "-v", "error", "-i", video, *ENCODE, "-crf", "18", "-f", "h264", out]
+    subprocess.run([str(word) for word in command], check=True)
+    return out
+
+
+def configure(folder: Path, broker: Broker, *cameras: tuple[str, str, Path]) -> Path:
+    lines = ['site = "cast1"', "[mqtt]", 'host = "127.0.0.1"', f"port = {broker.port}"]
+    lines += ["[events]", 'path = "events.jsonl"']
+    for name, url, wells in cameras:
+        lines += ["[[cameras]]", f'id = "{name}"', 'kind = "rtsp"', f'url = "{url}"', f'wells = "{wells}"']
+    path = folder / "config.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def events_of(subscriber: Subscriber) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in subscriber.on("spillwatch/cast1/alarms")]
+
+
+def raised(subscriber: Subscriber) -> set[str]:
+    return {event["well"] for event in events_of(subscriber) if event["condition"] == "spill" and event["active"]}
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> tuple[Path, Path]:
+    """A simulated line of 12 s and its wells; one spill."""
+    video = tmp_path / "line.mp4"
+    words = [sys.executable, ROOT / "tools/simulate_line.py", video, "--seconds", 12, "--spills", 1]
+    subprocess.run([str(word) for word in words], check=True, capture_output=True)
+    return video, tmp_path / "line.wells.toml"
+
+
+@pytest.mark.needs_data
+@pytest.mark.timeout(300)
+def test_a_real_clip_in_real_time_publishes_the_wells_that_spill(tmp_path: Path, shared: Path, broker: Broker) -> None:
+    clip = shared / "clips/line_spills.mp4"
+    wells = tmp_path / "wells.toml"
+    wellmap.save(wells_of_truth(clip.with_suffix(".json"), ("1L1",)), wells)
+    stream = RtspServer(annex_b(clip, tmp_path / "clip.h264"), fps=12.5)
+    with stream, Subscriber(broker.port, "spillwatch/#") as subscriber:
+        config = configure(tmp_path, broker, ("table", stream.url(), wells))
+        with DaemonProcess(config, tmp_path) as daemon:
+            daemon.wait_ready()
+            end_s = time.monotonic() + 37  # the clip has 40 s; its last spill starts at 29.5 s
+            wait_until(lambda: time.monotonic() > end_s, within_s=60)
+            assert daemon.terminate() < 2
+    assert raised(subscriber) == {"1U7", "4U5", "4U7"}
+    assert {event["condition"] for event in events_of(subscriber)} == {"spill"}
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_life_of_a_daemon(tmp_path: Path, simulated: tuple[Path, Path], broker: Broker) -> None:
+    video, wells = simulated
+    truth = json.loads(video.with_suffix(".json").read_text())
+    spilling = {spill["well"] for spill in truth["spills"]}
+    stream = RtspServer(annex_b(video, tmp_path / "clip.h264"), fps=12.5)
+    with stream, Subscriber(broker.port, "spillwatch/#") as subscriber:
+        config = configure(tmp_path, broker, ("table", stream.url(), wells), ("second", stream.url(), wells))
+        with DaemonProcess(config, tmp_path) as daemon:
+            daemon.wait_ready()
+            wait_until(lambda: len(events_of(subscriber)) >= 2, within_s=25, what=daemon.log())
+            fed = daemon.notified.count("WATCHDOG=1")
+            assert fed > 0
+            stream.kill()
+            lost = "camera_lost"
+            wait_until(lambda: lost in {e["condition"] for e in events_of(subscriber)}, within_s=10)
+            time.sleep(0.5)
+            fed = daemon.notified.count("WATCHDOG=1")
+            time.sleep(1.5)
+            assert daemon.notified.count("WATCHDOG=1") == fed, "nothing was scored, so nothing may feed the watchdog"
+            seconds = daemon.terminate()
+            assert "STOPPING=1" in daemon.notified
+    assert seconds < 2
+    assert raised(subscriber) <= spilling
+    check_topics(subscriber, wells)
+    events = events_of(subscriber)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert all(event["media_time_s"] is None and event["delay_ms"] is not None for event in events)
+    logged = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert logged == events
+
+
+def check_topics(subscriber: Subscriber, wells_file: Path) -> None:
+    """The design's topics, and what was last said on them."""
+    base = "spillwatch/cast1"
+    first, last = (json.loads(subscriber.on(f"{base}/status")[i]) for i in (0, -1))
+    assert (first["online"], last["online"]) == (True, False)
+    assert {"online", "version", "since"} <= first.keys()
+    wells = wellmap.load(wells_file)
+    for camera in ("table", "second"):
+        statuses = [json.loads(text) for text in subscriber.on(f"{base}/{camera}/status")]
+        assert {"watching", "blind"} <= {status["state"] for status in statuses}
+        assert statuses[-1]["reason"]
+        for well in wells.ids:
+            assert json.loads(subscriber.on(f"{base}/{camera}/{well}/state")[-1])["state"] == "watching"
+    spill = next(e for e in events_of(subscriber) if e["condition"] == "spill")
+    latest = json.loads(subscriber.on(f"{base}/{spill['camera']}/{spill['well']}/alarm")[-1])
+    assert latest["well"] == spill["well"]
+
+
+def test_a_daemon_without_cameras_starts_degraded_and_says_so(tmp_path: Path, broker: Broker) -> None:
+    wells = tmp_path / "w.toml"
+    wellmap.save(wells_of_one(), wells)
+    config = configure(tmp_path, broker, ("table", "rtsp://127.0.0.1:9/cam", wells))
+    with Subscriber(broker.port, "spillwatch/#") as subscriber, DaemonProcess(config, tmp_path) as daemon:
+        wait_until(lambda: events_of(subscriber), within_s=20, what=daemon.log())
+        (event,) = events_of(subscriber)
+        assert (event["condition"], event["well"], event["active"]) == ("camera_lost", None, True)
+        daemon.wait_ready()
+        assert any(text.startswith("STATUS=degraded") for text in daemon.notified)
+        assert "WATCHDOG=1" not in daemon.notified
+        assert daemon.terminate() < 2
+
+
+def wells_of_one() -> Any:
+    from tests.support.simulated import wells
+
+    return wells(1)
+
+
+def test_a_broker_that_refuses_the_password_is_one_sentence(tmp_path: Path) -> None:
+    wellmap.save(wells_of_one(), tmp_path / "w.toml")
+    (tmp_path / "password").write_text("wrong")
+    (tmp_path / "password").chmod(0o600)
+    with Broker(tmp_path, passwords={"line": "right"}) as refusing:
+        config = configure(tmp_path, refusing, ("table", "rtsp://127.0.0.1:9/cam", tmp_path / "w.toml"))
+        account = 'username = "line"\npassword_file = "password"\n[events]'
+        config.write_text(config.read_text().replace("[events]", account))
+        command = [sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("spillwatch: ")]
+    assert "refused user 'line'" in sentence
+    assert "Traceback" not in done.stderr
+    assert "wrong" not in done.stderr
