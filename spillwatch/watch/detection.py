@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spillwatch.watch.baseline import Baseline
+
 if TYPE_CHECKING:
     from spillwatch.records import F32, F64, Bools
 
@@ -26,15 +28,15 @@ class ScoreScale:
                 f"({self.normal:g}) and of spills ({self.spill:g})"
             )
 
-    def strength(self, scores: F32) -> F64:
-        """(wells,) scores as strengths, linear in log score: -1 a typical normal well, 0 the threshold, +1 a typical
-        spill.
+    def strength(self, logs: F64) -> F64:
+        """(wells,) natural logarithms of scores as strengths: -1 a typical normal well, 0 the threshold, +1 a typical
+        spill, linear between.
 
         Strengths are limited to -1..+1, so that one wild score, a glove or a flash, is worth no more than one frame
         of a typical spill.
         """
         marks = np.log([self.normal, self.threshold, self.spill])
-        return np.asarray(np.interp(np.log(np.maximum(scores, 1e-12)), marks, [-1.0, 0.0, 1.0]), np.float64)
+        return np.asarray(np.interp(logs, marks, [-1.0, 0.0, 1.0]), np.float64)
 
 
 class SpillDetector:
@@ -50,6 +52,7 @@ class SpillDetector:
         self, wells: int, scale: ScoreScale, *, on_s: float, off_s: float, off_delay_s: float, max_step_s: float
     ) -> None:
         self._scale = scale
+        self._baseline = Baseline(wells, normal=scale.normal)
         self._on_s = on_s
         self._off_s = off_s
         self._off_delay_s = off_delay_s
@@ -64,16 +67,29 @@ class SpillDetector:
         """The score at which evidence neither grows nor falls."""
         return self._scale.threshold
 
-    def step(self, time_s: float, scores: F32) -> Bools:
-        """(wells,) scores at a time, NaN where a well is not watched, to (wells,) active; evidence of NaN is nil."""
+    @property
+    def common(self) -> bool:
+        """Something lifts many wells at once; what they share is taken off before evidence is gathered."""
+        return self._baseline.common
+
+    def step(self, time_s: float, scores: F32, covered: Bools | None = None) -> Bools:
+        """(wells,) scores at a time, NaN where a well is not watched, to (wells,) active.
+
+        Evidence of an unwatched well is nil; that of a ``covered`` one waits until it is seen again.
+        """
         elapsed_s = 0.0 if self._last_s is None else min(max(time_s - self._last_s, 0.0), self._max_step_s)
         self._last_s = time_s
         watched = ~np.isnan(scores)
-        strength = self._scale.strength(np.where(watched, scores, np.float32(self._scale.normal)))
+        seen = watched if covered is None else watched & ~covered
+        logs = np.log(np.where(watched, np.maximum(scores, 1e-12), self._scale.normal), dtype=np.float64)
+        alone = self._baseline.step(time_s, logs, counted=seen & ~self.active)
+        strength = np.where(seen, self._scale.strength(alone), 0.0)
         grown = np.clip(self.evidence + strength * elapsed_s, 0.0, 2 * self._on_s)
         self.evidence = np.where(watched, grown, 0.0)
-        low = self.evidence <= self._off_s
-        self._low_for_s = np.where(low, self._low_for_s + elapsed_s, 0.0)
+        low = seen & (self.evidence <= self._off_s)
+        self._low_for_s = np.where(low, self._low_for_s + elapsed_s, np.where(seen, 0.0, self._low_for_s))
         held = self.active & (self._low_for_s < self._off_delay_s)
         self.active = ((self.evidence >= self._on_s) | held) & watched
+        usual = seen & (strength < 0) & (self.evidence == 0) & ~self.active
+        self._baseline.learn(elapsed_s, logs, usual=usual)
         return self.active

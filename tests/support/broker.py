@@ -153,7 +153,8 @@ class Subscriber:
         self._client.on_message = self._on_message
         expiry = Properties(PacketTypes.CONNECT)
         expiry.SessionExpiryInterval = 600 if session else 0
-        self._client.connect("127.0.0.1", port, properties=expiry)
+        # mosquitto 2.0.11 does not save a session that began with a clean start, whatever its expiry
+        self._client.connect("127.0.0.1", port, clean_start=not session, properties=expiry)
 
     def _on_connect(self, *_: Any) -> None:
         self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._topics])

@@ -108,7 +108,7 @@ def test_a_stream_that_cannot_be_decoded_is_given_up(tmp_path: Path, monkeypatch
         next(iter(first))
         with (
             RtspSource(settings(server.url())) as second,
-            pytest.raises(SourceError, match="h264 that cannot be decoded; set the camera to H.264"),
+            pytest.raises(SourceError, match="h264 that cannot be decoded; set the camera to"),
         ):
             next(iter(second))
 
@@ -210,7 +210,7 @@ def test_a_killed_camera_is_a_gap_and_comes_back(own_server: RtspServer) -> None
         assert isinstance(gap, Gap)
         assert "refuses the connection" in gap.reason or "ended" in gap.reason or "broke off" in gap.reason
         own_server.start()
-        watch.until(Frame, 10)
+        watch.until(Frame, 30)  # the longest pause between two tries
         assert watch.live.reconnects == 1
 
 
@@ -224,7 +224,7 @@ def test_a_frozen_camera_is_a_gap_and_comes_back(own_server: RtspServer) -> None
         time.sleep(LOST_AFTER_S)
         assert watch.live.take() is None  # no leftover of before the silence
         own_server.thaw()
-        assert watch.until(Frame, 10).time_s > gap.time_s
+        assert watch.until(Frame, 30).time_s > gap.time_s
 
 
 def test_a_slow_reader_gets_the_newest_frame(server: RtspServer) -> None:

@@ -18,7 +18,7 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
 PASS_S = 0.44  # a passer-by hides no well for longer
-METAL = (178.0, 205.0, 186.0)
+METAL = (196.0, 224.0, 202.0)
 STEAM = (158.0, 178.0, 166.0)
 
 
@@ -39,6 +39,7 @@ class SpillPainter:
         self._pixel = 1.6 / well.h  # the softness of an edge, in box heights
         self._grain = well.w / 48
         self._lean = rng.uniform(-0.12, 0.12)
+        self._side = rng.choice([-1, 1])  # where the stream casts its shadow
         self._streaks = np.zeros(xs.shape, np.float32)
         self._pulse = 0.0
 
@@ -68,26 +69,32 @@ class SpillPainter:
         lay(patch, 0.35 * oval * (1 - self._oval(down=0.05)), SOOT)
 
     def _pour(self, patch: F32) -> None:
-        """A restless stream from the neck that widens over the washed-out oval, glittering in every colour."""
+        """A restless stream from the sooty neck, widening over the washed-out oval and glittering in every colour."""
         rng, shape, grain = self._rng, self._x.shape, self._grain
         self._pulse = 0.7 * self._pulse + 0.3 * rng.uniform(-1, 1)
-        lay(patch, 0.9 * self._oval(), (WALL[0] - 2, WALL[1] - 6, WALL[2] - 2))
+        lay(patch, 0.9 * self._oval(), (WALL[0] - 8, WALL[1] - 7, WALL[2] + 1))
         along = np.clip(0.62 - self._to_launder, 0, 1.1)  # 0 at the neck, 1.1 at the far rim
-        ragged = 0.04 * cloud(shape, grain=3 * grain, rng=rng)
-        half = 0.15 + 0.2 * along + 0.06 * self._pulse + ragged
-        stream = self._edge(half - np.abs(self._x - self._lean * along))
-        stream *= self._edge(0.62 - self._to_launder) * self._edge(0.45 + self._to_launder + ragged)
-        lay(patch, stream, (DROSS[0] + 4, DROSS[1] + 6, DROSS[2] + 6))
-        fresh = cloud(shape, grain=3 * grain, rng=rng, stretch=0.5) + cloud(shape, grain=5 * grain, rng=rng)
-        self._streaks = 0.5 * self._streaks + 0.6 * fresh
-        bright = stream * np.clip(0.3 + 0.9 * along, 0, 1)
-        lay(patch, bright * np.clip(0.7 * self._streaks - 0.15, 0, 0.95), METAL)
-        lay(patch, stream * np.clip(-0.6 * self._streaks - 0.6, 0, 0.8), (52, 66, 58))
-        # Glints smaller than a sensor cell light one colour of it only: saturated speckle, new in every frame.
-        speckle = np.stack([cloud(shape, grain=1.8 * grain, rng=rng, stretch=0.7) for _ in range(3)], axis=-1)
-        where = bright * np.clip(cloud(shape, grain=6 * grain, rng=rng) + 0.5 * self._pulse, 0, 1.5)
-        patch += where[..., None] * 75 * np.clip(np.abs(speckle) - 0.7, 0, 1.6) * np.sign(speckle + 0.2)
-        patch[:] = cv2.GaussianBlur(patch, (0, 0), 0.55)
+        ragged = 0.03 * cloud(shape, grain=4 * grain, rng=rng)
+        half = 0.13 + 0.13 * along + 0.04 * self._pulse + ragged
+        across = self._x - self._lean * along
+        ends = self._edge(0.62 - self._to_launder) * self._edge(0.45 + self._to_launder + ragged)
+        shadow = ends * np.exp(-(((across - self._side * (half + 0.04)) / 0.08) ** 2)) * np.clip(1.4 * along, 0, 1)
+        lay(patch, 0.6 * shadow * self._oval(), SOOT)
+        stream = ends * self._edge(half - np.abs(across))
+        far = np.clip((along - 0.25) * 1.8, 0, 1)
+        lay(patch, stream, (DROSS[0] + 6, DROSS[1] + 10, DROSS[2] + 8))
+        lay(patch, 0.7 * stream * (1 - far), SOOT)
+        fresh = cloud(shape, grain=6 * grain, rng=rng, stretch=0.4) + 0.7 * cloud(shape, grain=3 * grain, rng=rng)
+        self._streaks = 0.5 * self._streaks + 0.7 * fresh
+        lay(patch, stream * (0.3 + 0.7 * far) * np.clip(0.6 * self._streaks + 0.1 + 0.3 * self._pulse, 0, 1), METAL)
+        lay(patch, stream * np.clip(-0.75 * self._streaks - 0.55, 0, 0.9), (38, 50, 48))
+        # Glints smaller than a sensor cell light one colour of it only: saturated streaks and specks, always new.
+        glow = stream * (0.3 + 0.7 * far) * np.clip(cloud(shape, grain=8 * grain, rng=rng) + 0.4 + self._pulse, 0, 1.5)
+        amber = cloud(shape, grain=7 * grain, rng=rng, stretch=0.45)
+        patch += (14 * glow * amber)[..., None] * np.array((0.9, 0.9, -1.1), np.float32)
+        specks = np.stack([cloud(shape, grain=3 * grain, rng=rng, stretch=0.6) for _ in range(3)], axis=-1)
+        patch += 34 * glow[..., None] * np.clip(np.abs(specks) - 0.9, 0, 1.6) * np.sign(specks + 0.4)
+        patch[:] = cv2.GaussianBlur(patch, (0, 0), 0.5)
 
 
 class Person:

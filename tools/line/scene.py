@@ -22,7 +22,7 @@ Colour = tuple[float, float, float]
 HALL: Colour = (60, 74, 50)
 PIT: Colour = (20, 33, 25)
 PLATE: Colour = (114, 141, 114)
-HALO: Colour = (117, 150, 129)
+HALO: Colour = (116, 149, 131)
 CHANNEL: Colour = (99, 130, 120)
 POOL: Colour = (121, 160, 147)
 WALL: Colour = (101, 128, 116)
@@ -150,7 +150,7 @@ def paint_plate(canvas: F32, layout: Layout, rng: np.random.Generator) -> None:
     runs = cloud(shape, grain=size * 0.6, rng=rng, stretch=0.07)
     lay(canvas, 0.35 * lip, STEEL)
     canvas += (lip * 5 * runs)[..., None]
-    halo = polygon_mask(shape, [oval_points(well, scale=1.42) for well in layout.wells], soft=size * 0.16)
+    halo = polygon_mask(shape, [oval_points(well, scale=1.5) for well in layout.wells], soft=size * 0.16)
     edges = [_band(layout, launder_v(row) - 0.5, launder_v(row) + 0.5) for row in range(LAUNDERS)]
     halo = np.maximum(halo, 0.8 * polygon_mask(shape, edges, soft=size * 0.12))
     lay(canvas, 0.85 * halo * plate, HALO)

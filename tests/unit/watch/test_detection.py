@@ -15,7 +15,7 @@ def detector(count: int = 1) -> SpillDetector:
 
 def test_strength_is_linear_in_log_score_and_limited() -> None:
     scores = np.array([1e-9, 0.001, 0.01, 10**-1.5, 0.1, 1e9], np.float32)
-    assert SCALE.strength(scores) == pytest.approx([-1, -1, 0, 0.5, 1, 1], abs=1e-6)
+    assert SCALE.strength(np.log(scores, dtype=np.float64)) == pytest.approx([-1, -1, 0, 0.5, 1, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize(("normal", "threshold", "spill"), [(0.1, 0.01, 1.0), (0.1, 1.0, 0.5), (0.0, 1.0, 2.0)])
