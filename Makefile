@@ -49,5 +49,8 @@ bench: $(VENV)/.done ## Print ratios, measured side by side in one run
 install-service: ## Install the daemon as a systemd service (as root)
 	systemd/install.sh
 
+uninstall-service: ## Take the service away again; settings and state stay (as root)
+	systemd/uninstall.sh
+
 clean: ## Remove what was made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -93,6 +93,8 @@ class DetectionSettings(Section):
     """... and stay there this long."""
     max_step_s: Seconds = 0.5
     """One frame counts for at most this much time, however late it comes."""
+    obstructed_after_s: Seconds = 20.0
+    """A well that something stands before for this long is an alarm of its own, since nobody watches it."""
 
     @model_validator(mode="after")
     def _ordered(self) -> DetectionSettings:

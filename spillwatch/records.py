@@ -97,18 +97,47 @@ class Wells:
         return len(self.ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one picture looks like as a whole, from a sparse sample of its luma (0..255).
+
+    ``level`` is the 90th percentile: what the bright parts show. ``clipped`` is the share of samples at the top of the
+    range; ``changed`` the share that differs from the picture before (1 for the first).
+    """
+
+    level: float
+    clipped: float
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A well at (x, y) of the reference is at (x + dx, y + dy), in pixels of the frame, if ``trusted``.
+
+    Otherwise dx, dy are the last that could be trusted. ``response`` is how sure it is, 0..1.
+    """
+
+    dx: float
+    dy: float
+    trusted: bool
+    response: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What a camera's pipeline knows after a frame, one column per well.
 
     ``scores`` (wells,) float32 are the model's, NaN where no score could be had; ``evidence`` (wells,) float32 is the
-    CUSUM in seconds of a typical spill; ``active`` (wells,) bool marks wells whose spill alarm is active.
+    CUSUM in seconds of a typical spill; ``active`` (wells,) bool marks wells whose spill alarm is active and
+    ``covered`` those that something stands before. Wells are ``shift`` pixels (x, y) from where the file has them.
     """
 
     time_s: float
     scores: F32
     evidence: F32
     active: Bools
+    covered: Bools | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
 
 
 class Condition(StrEnum):

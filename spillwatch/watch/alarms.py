@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 PRIORITIES = {
     Condition.SPILL: Priority.HIGH,
-    Condition.CAMERA_LOST: Priority.HIGH,  # up to 84 wells are unwatched
+    # A blind camera leaves up to 84 wells unwatched.
+    Condition.CAMERA_LOST: Priority.HIGH,
+    Condition.CAMERA_FROZEN: Priority.HIGH,
+    Condition.CAMERA_DARK: Priority.HIGH,
+    Condition.CAMERA_SATURATED: Priority.HIGH,
+    Condition.CAMERA_SHIFTED: Priority.HIGH,
+    Condition.COMMON_CAUSE: Priority.MEDIUM,
+    Condition.OBSTRUCTED: Priority.MEDIUM,
+    Condition.OVERLOAD: Priority.MEDIUM,
 }
 
 

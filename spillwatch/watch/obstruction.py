@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from spillwatch.records import F32, Bools
+    from spillwatch.records import F32, F64, Bools
 
 ON_SHARE = 0.4
 """A well is covered when this share of its ring looks unlike itself: a splash of its own metal reaches less far."""
@@ -17,6 +17,8 @@ DIFFERENT = 0.22
 shadow stay below."""
 DIFFERENT_COLOUR = 12.0
 """... or its colour (Cb, Cr) by this many levels: clothes and helmets may be as bright as the plate."""
+NEUTRAL = np.array([0.0, 128.0, 128.0], np.float32)[:, None, None]
+"""What no light looks like, in luma, Cb, Cr."""
 FIRST_LOOK_S = 1.0
 """At the start the rings are learnt for so long, by their median, before anything is judged."""
 MEMORY_S = 30.0
@@ -26,11 +28,25 @@ COVERED_MEMORY_S = 600.0
 be missed for ever."""
 
 
-class ObstructionDetector:
-    """Arrays over wells; a common change of light is divided out, for it is nobody's obstruction."""
+STATE_AFTER_S = 1.0
+"""Who merely passes changes no well's state; a well is clear again once its ring was clear for as long."""
 
-    def __init__(self, apart: Bools) -> None:
+
+class ObstructionDetector:
+    """Arrays over wells; a common change of light is divided out, for it is nobody's obstruction.
+
+    ``covered`` is what the last picture showed, ``obstructed`` the wells that have been covered for a while, and
+    ``alarming`` those that have been so for ``alarm_after_s``, of the wells ``in_service``.
+    """
+
+    def __init__(self, apart: Bools, in_service: Bools, *, alarm_after_s: float) -> None:
         """``apart`` (wells, samples) marks the samples that are plate; the others never count."""
+        self._in_service = in_service
+        self._alarm_after_s = alarm_after_s
+        self._covered_for_s: F64 = np.zeros(len(apart))
+        self._clear_for_s: F64 = np.zeros(len(apart))
+        self.obstructed: Bools = np.zeros(len(apart), np.bool_)
+        self.alarming: Bools = np.zeros(len(apart), np.bool_)
         self._apart = apart
         self._count = np.maximum(apart.sum(axis=1), 1)
         self._usual: F32 | None = None
@@ -53,12 +69,22 @@ class ObstructionDetector:
             return self.covered
         plate = float(np.median(self._usual[0]))
         gain = float(np.median(rings[0])) / max(plate, 1.0)  # the light on the plate as a whole
-        now = rings.copy()
-        now[0] /= max(gain, 0.1)
+        now = rings - NEUTRAL
+        now /= max(gain, 0.1)
+        now += NEUTRAL
         away = np.abs(now - self._usual)
         different = (away[0] > DIFFERENT * plate) | (np.maximum(away[1], away[2]) > DIFFERENT_COLOUR)
         share = (different & self._apart).sum(axis=1) / self._count
-        self.covered = share > np.where(self.covered, OFF_SHARE, ON_SHARE)
+        self.covered = self._in_service & (share > np.where(self.covered, OFF_SHARE, ON_SHARE))
+        self._count_time(elapsed_s)
         memory_s = np.where(self.covered, COVERED_MEMORY_S, MEMORY_S)
         self._usual += (now - self._usual) * (-np.expm1(-elapsed_s / memory_s)).astype(np.float32)[:, None]
         return self.covered
+
+    def _count_time(self, elapsed_s: float) -> None:
+        """A gap in the cover that is shorter than ``STATE_AFTER_S`` does not end it: arms let light through."""
+        self._clear_for_s = np.where(self.covered, 0.0, self._clear_for_s + elapsed_s)
+        lasting = (self._covered_for_s > 0) & (self._clear_for_s < STATE_AFTER_S)
+        self._covered_for_s = np.where(self.covered | lasting, self._covered_for_s + elapsed_s, 0.0)
+        self.obstructed = self._covered_for_s >= STATE_AFTER_S
+        self.alarming = self._covered_for_s >= self._alarm_after_s

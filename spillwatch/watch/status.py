@@ -35,8 +35,7 @@ class StatusBoard:
     def update(self, at: datetime, time_s: float) -> list[CameraStatus | WellStatus]:
         """The statuses that are due now; wells first, so that no camera says "watching" before its wells do."""
         due: list[CameraStatus | WellStatus] = []
-        for i, well in enumerate(self._pipeline.wells.ids):
-            state = WellState.WATCHING if self._pipeline.wells.in_service[i] else WellState.OUT_OF_SERVICE
+        for well, state in zip(self._pipeline.wells.ids, self._pipeline.well_states(), strict=True):
             if self._told_wells.get(well) != state:
                 self._told_wells[well] = state
                 due.append(WellStatus(camera=self._pipeline.camera, well=well, state=state, at=at))

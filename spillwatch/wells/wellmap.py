@@ -7,14 +7,18 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import tomlkit
 
 from spillwatch.errors import WellsError
+from spillwatch.pictures import from_bgr
 from spillwatch.records import Wells
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from spillwatch.records import U8
 
 MAX_WELLS = 500  # a strip of all crops must stay below the 32 767 pixels that cv2.remap can address
 _FIELDS = {"id", "x", "y", "width", "height", "out_of_service"}
@@ -107,3 +111,16 @@ def check_fits(wells: Wells, *, width: int, height: int) -> None:
             f"{len(names)} of {len(wells)} wells lie outside the {width}x{height} frame ({shown}; {wells.ids[far]} is "
             f"at {x:g}, {y:g}): is this the picture that they were located on? Mend it with: spillwatch locate"
         )
+
+
+def reference_luma(wells: Wells) -> U8 | None:
+    """(H, W) uint8 luma of the picture that the wells were located on; None where the wells file names none."""
+    if wells.reference is None:
+        return None
+    bgr = cv2.imread(str(wells.reference), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise WellsError(
+            f"reference picture {wells.reference} cannot be read; take `reference` out of the wells file, or locate "
+            "the wells again with: spillwatch locate"
+        )
+    return from_bgr(np.asarray(bgr, np.uint8)).y

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spillwatch.records import Frame, Gap, Planes, Wells
+from spillwatch.records import Alignment, Frame, Gap, Planes, Sight, Wells
 from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
-from spillwatch.watch.pipeline import Pipeline
+from spillwatch.watch.health import Health
+from spillwatch.watch.obstruction import ObstructionDetector
+from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +24,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SCALE = ScoreScale(normal=0.001, threshold=0.01, spill=0.1)
 NORMAL, SPILL = 0.001, 0.1
 ON_S, OFF_S, OFF_DELAY_S = 0.8, 0.2, 3.0
+OBSTRUCTED_AFTER_S = 20.0
+SAMPLES = 12
 
 
 def wells(count: int = 3, *, out_of_service: Sequence[int] = ()) -> Wells:
@@ -64,12 +68,24 @@ class SimulatedLine:
         self.fps = fps
         self.frames = 0
         self.scorer = TableScorer(count)
-        detector = SpillDetector(count, SCALE, on_s=ON_S, off_s=OFF_S, off_delay_s=OFF_DELAY_S, max_step_s=0.5)
+        self.sight = Sight(level=120.0, clipped=0.0, changed=0.3)
+        self.alignment = Alignment(dx=0.0, dy=0.0, trusted=True, response=1.0)
+        self.rings = np.full((3, count, SAMPLES), 110.0, np.float32)
+        everywhere = np.ones((count, SAMPLES), np.bool_)
         self.pipeline = Pipeline(
             self.wells,
-            crop=lambda _frame: np.zeros((count, 3, 32, 32), np.uint8),
-            scorer=self.scorer,
-            detector=detector,
+            senses=Senses(
+                look=lambda _frame: self.sight,
+                align=lambda _frame: self.alignment,
+                crop=lambda _frame, _shift: np.zeros((count, 3, 32, 32), np.uint8),
+                surround=lambda _frame, _shift: self.rings,
+                scorer=self.scorer,
+            ),
+            deciders=Deciders(
+                health=Health(),
+                obstruction=ObstructionDetector(everywhere, self.wells.in_service, alarm_after_s=OBSTRUCTED_AFTER_S),
+                detector=SpillDetector(count, SCALE, on_s=ON_S, off_s=OFF_S, off_delay_s=OFF_DELAY_S, max_step_s=0.5),
+            ),
             alarms=Alarms("cam", model="table", next_seq=itertools.count(1).__next__),
             media_clock=True,
         )

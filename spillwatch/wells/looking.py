@@ -1,0 +1,37 @@
+"""A picture as a whole, from a sparse sample of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spillwatch.records import Sight
+
+if TYPE_CHECKING:
+    from spillwatch.records import U8, Frame
+
+STEP = 8
+"""Every eighth pixel of every eighth row: 36 000 of a 1920x1200 picture, in a tenth of a millisecond."""
+
+
+class Looker:
+    """Remembers the picture before, to tell how much has changed."""
+
+    def __init__(self) -> None:
+        self._before: U8 | None = None
+
+    def __call__(self, frame: Frame) -> Sight:
+        """Measure a frame; a picture of another size counts as changed."""
+        sample = np.ascontiguousarray(frame.planes.y[STEP // 2 :: STEP, STEP // 2 :: STEP])
+        before, self._before = self._before, sample
+        changed = 1.0
+        if before is not None and before.shape == sample.shape:
+            changed = float(np.count_nonzero(sample != before)) / sample.size
+        counts = np.bincount(sample.ravel(), minlength=256)
+        top = 255 if frame.planes.full_range else 235
+        return Sight(
+            level=float(np.searchsorted(np.cumsum(counts), 0.9 * sample.size)),
+            clipped=float(counts[top:].sum()) / sample.size,
+            changed=changed,
+        )

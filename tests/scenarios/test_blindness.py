@@ -1,0 +1,153 @@
+"""Stories of cameras that cannot see, and of what stands before them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spillwatch.records import CameraState, Condition, WellState
+from spillwatch.watch.obstruction import NEUTRAL
+from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, SPILL, SimulatedLine
+
+RATES = pytest.mark.parametrize("fps", [5.0, 12.5, 25.0])
+QUIET = (NORMAL,) * 3
+
+
+def cover(line: SimulatedLine, *wells: int, covered: bool = True) -> None:
+    """Something dark stands before these wells, and goes away."""
+    line.rings = line.rings.copy()
+    line.rings[0, list(wells)] = 20.0 if covered else 110.0
+
+
+@RATES
+@pytest.mark.parametrize(
+    ("sight", "condition"),
+    [
+        ({"level": 20.0}, Condition.CAMERA_DARK),
+        ({"clipped": 0.9}, Condition.CAMERA_SATURATED),
+        ({"changed": 0.0}, Condition.CAMERA_FROZEN),
+    ],
+)
+def test_a_blind_camera_is_named_within_two_seconds_and_clears_by_itself(
+    fps: float, sight: dict[str, float], condition: Condition
+) -> None:
+    line = SimulatedLine(3, fps=fps)
+    assert line.run(4, lambda _: QUIET) == []
+    good, line.sight = line.sight, replace(line.sight, **sight)
+    (event,) = line.run(3, lambda _: (SPILL,) * 3)  # what a blind camera shows is not believed
+    assert (event.condition, event.active, event.well) == (condition, True, None)
+    assert event.media_time_s is not None
+    assert event.media_time_s <= 4 + 2
+    assert line.pipeline.camera_state == CameraState.BLIND
+    line.sight = good
+    (event,) = line.run(3, lambda _: QUIET)
+    assert (event.condition, event.active) == (condition, False)
+    assert line.pipeline.camera_state == CameraState.WATCHING
+
+
+def test_one_dark_frame_is_not_named_and_not_scored() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.sight = replace(line.sight, level=10.0)
+    assert line.run(1 / 12.5, lambda _: (SPILL,) * 3) == []
+    assert line.pipeline.view is not None
+    assert np.isnan(line.pipeline.view.scores).all()
+
+
+def test_a_picture_that_moved_out_of_reach_blinds_the_camera() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.alignment = replace(line.alignment, trusted=False)
+    (event,) = line.run(2, lambda _: (SPILL,) * 3)
+    assert event.condition == Condition.CAMERA_SHIFTED
+    line.alignment = replace(line.alignment, trusted=True, dx=40.0)
+    (event,) = line.run(2, lambda _: QUIET)
+    assert (event.condition, event.active) == (Condition.CAMERA_SHIFTED, False)
+    assert line.pipeline.view is not None
+    assert line.pipeline.view.shift == (40.0, 0.0)
+
+
+def test_a_spill_is_kept_through_a_frozen_picture() -> None:
+    line = SimulatedLine(3)
+    line.run(5, lambda _: (SPILL, NORMAL, NORMAL))
+    line.sight = replace(line.sight, changed=0.0)
+    frozen = line.run(4, lambda _: (SPILL, NORMAL, NORMAL))
+    line.sight = replace(line.sight, changed=0.3)
+    thawed = line.run(4, lambda _: (SPILL, NORMAL, NORMAL))
+    assert [event.condition for event in frozen + thawed] == [Condition.CAMERA_FROZEN] * 2
+    assert ("spill", "1") in line.pipeline.alarms.active()
+
+
+def test_who_stands_before_a_well_is_no_spill_but_obstructs_it_in_the_end() -> None:
+    line = SimulatedLine(3)
+    line.run(3, lambda _: QUIET)
+    cover(line, 1)
+    assert line.run(5, lambda _: (NORMAL, SPILL, NORMAL)) == []
+    assert line.pipeline.well_states() == [WellState.WATCHING, WellState.OBSTRUCTED, WellState.WATCHING]
+    assert line.pipeline.camera_state == CameraState.DEGRADED
+    (event,) = line.run(OBSTRUCTED_AFTER_S, lambda _: (NORMAL, SPILL, NORMAL))
+    assert (event.condition, event.well, event.active) == (Condition.OBSTRUCTED, "2", True)
+    cover(line, 1, covered=False)
+    (event,) = line.run(5, lambda _: QUIET)
+    assert (event.condition, event.active) == (Condition.OBSTRUCTED, False)
+
+
+def test_who_passes_changes_no_state() -> None:
+    line = SimulatedLine(3)
+    line.run(3, lambda _: QUIET)
+    cover(line, 0, 1)
+    assert line.run(0.5, lambda _: (SPILL, SPILL, NORMAL)) == []
+    assert set(line.pipeline.well_states()) == {WellState.WATCHING}
+
+
+def test_a_spill_beside_an_obstruction_and_one_that_appears_from_behind_it_are_raised() -> None:
+    line = SimulatedLine(3)
+    line.run(3, lambda _: QUIET)
+    cover(line, 1)
+    (beside,) = line.run(3, lambda _: (SPILL, SPILL, NORMAL))
+    assert beside.well == "1"
+    cover(line, 1, covered=False)
+    (behind,) = line.run(3, lambda _: (SPILL, SPILL, NORMAL))
+    assert behind.well == "2"
+
+
+def test_a_step_of_the_light_is_nobodys_obstruction() -> None:
+    line = SimulatedLine(3)
+    line.run(3, lambda _: QUIET)
+    line.rings = (line.rings - NEUTRAL) * np.float32(1.4) + NEUTRAL
+    line.run(3, lambda _: QUIET)
+    assert set(line.pipeline.well_states()) == {WellState.WATCHING}
+
+
+def test_what_lifts_many_wells_at_once_is_one_condition() -> None:
+    line = SimulatedLine(84)
+    line.run(5, lambda _: (NORMAL,) * 84)
+    (event,) = line.run(5, lambda _: (SPILL,) * 60 + (NORMAL,) * 24)
+    assert (event.condition, event.well, event.active) == (Condition.COMMON_CAUSE, None, True)
+    assert line.pipeline.camera_state == CameraState.DEGRADED
+    (event,) = line.run(5, lambda _: (NORMAL,) * 84)
+    assert (event.condition, event.active) == (Condition.COMMON_CAUSE, False)
+
+
+def test_a_well_that_stands_out_from_a_common_cause_is_raised() -> None:
+    line = SimulatedLine(84)
+    line.run(5, lambda _: (NORMAL,) * 84)
+    events = line.run(5, lambda _: (SPILL * 3,) + (0.02,) * 83)
+    assert {(event.condition, event.well) for event in events} == {("common_cause", None), ("spill", "1")}
+
+
+def test_spills_that_follow_each_other_are_never_a_common_cause() -> None:
+    line = SimulatedLine(84)
+    line.run(5, lambda _: (NORMAL,) * 84)
+    events = line.run(70, lambda t: [SPILL if t > 6 + 2 * i else NORMAL for i in range(30)] + [NORMAL] * 54)
+    assert {event.condition for event in events} == {Condition.SPILL}
+    assert len(events) == 30
+
+
+def test_a_well_that_darkens_slowly_is_followed_within_bounds() -> None:
+    line = SimulatedLine(3)
+    assert line.run(1200, lambda t: (NORMAL, 0.001 * 20 ** min(t / 900, 1), NORMAL)) == []
+    (event,) = line.run(10, lambda _: (NORMAL, SPILL, NORMAL))
+    assert event.well == "2"
