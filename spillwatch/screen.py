@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from spillwatch.records import AlarmEvent
     from spillwatch.replay import Outcome
-
-TIMELINE = 60
-"""Characters of the alarm timeline."""
-
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
@@ -49,12 +46,14 @@ def _show_alarms(console: Console, outcome: Outcome) -> None:
     if not rows:
         console.print("no alarms")
         return
-    table = Table("well", "condition", "raised", "returned", f"0 s{'':^{TIMELINE - 10}}{outcome.seconds:5.1f} s")
+    width = max(16, min(console.width, 120) - 56)  # what the other columns leave
+    end = f"{outcome.seconds:.1f} s"
+    table = Table("well", "condition", "raised", "returned", f"0 s{end:>{width - 3}}", box=box.SIMPLE)
     for raised, returned in rows:
         start_s = raised.media_time_s or 0.0
         end_s = outcome.seconds if returned is None else returned.media_time_s or 0.0
-        left, right = (round(TIMELINE * t / max(outcome.seconds, 1e-9)) for t in (start_s, end_s))
-        bar = "·" * left + "█" * max(right - left, 1) + "·" * (TIMELINE - max(right, left + 1))
+        left, right = (round(width * t / max(outcome.seconds, 1e-9)) for t in (start_s, end_s))
+        bar = "·" * left + "█" * max(right - left, 1) + "·" * (width - max(right, left + 1))
         returned_text = "—" if returned is None else f"{end_s:.2f} s"
         table.add_row(raised.well or "camera", raised.condition, f"{start_s:.2f} s", returned_text, bar)
     console.print(table)

@@ -47,19 +47,42 @@ def transferred(normal: Tensor, pour: Tensor, g: Generator) -> Tensor:
 
 
 def occluded(pictures: Tensor, g: Generator, *, share: float) -> Tensor:
-    """Gloves, sleeves, hoses: a blob from the edge inwards over a share of the wells, which stay what they were."""
+    """Gloves, sleeves, hoses: each well stays what it is behind a blob, a bar, both or, mostly, neither.
+
+    ``share`` is the chance of each of the two.
+    """
+    return _covered(_covered(pictures, _blob(pictures, g), g, share=share), _bar(pictures, g), g, share=share)
+
+
+def _covered(pictures: Tensor, signed: Tensor, g: Generator, *, share: float) -> Tensor:
+    """Something opaque where ``signed`` is negative, with an edge anywhere from sharp to blurred."""
+    count = len(pictures)
+    # Any brightness; a tint that may be skin or rubber but seldom a drained well's.
+    strength = torch.tensor([1.0, 0.7, 1.0]).view(1, 3, 1, 1) * uniform(g, count, 0, 0.35)
+    colour = uniform(g, count, 0.02, 0.8) * (1 + uniform(g, count, -1, 1, channels=3) * strength)
+    colour = colour * (1 + _clouds(g, pictures, cells=(5, 7), strength=0.08))
+    mask = torch.sigmoid(-signed * uniform(g, count, -0.5, 2.0).exp()) * (uniform(g, count, 0, 1) < share)
+    return torch.lerp(pictures, colour, mask)
+
+
+def _blob(pictures: Tensor, g: Generator) -> Tensor:
+    """An oval from the edge inwards, as a signed distance."""
     count, _, height, width = pictures.shape
     around, reach = uniform(g, count, 0, 2 * math.pi), uniform(g, count, 0.75, 1.25)
     y, x = _grid(pictures)
     dx = x - width / 2 * (1 + 0.75 * reach * torch.cos(around))
     dy = y - height / 2 * (1 + reach * torch.sin(around))
-    signed = _signed(dx, dy, uniform(g, count, 2, 14), uniform(g, count, 3, 30), uniform(g, count, 0, math.pi))
-    # Any brightness; a tint that may be skin or rubber but seldom a drained well's.
-    strength = torch.tensor([1.0, 0.7, 1.0]).view(1, 3, 1, 1) * uniform(g, count, 0, 0.35)
-    colour = uniform(g, count, 0.02, 0.75) * (1 + uniform(g, count, -1, 1, channels=3) * strength)
-    colour = colour * (1 + _clouds(g, pictures, cells=(5, 7), strength=0.08))
-    mask = torch.sigmoid(-2 * signed) * (uniform(g, count, 0, 1) < share)
-    return torch.lerp(pictures, colour, mask)
+    return _signed(dx, dy, uniform(g, count, 2, 14), uniform(g, count, 3, 30), uniform(g, count, 0, math.pi))
+
+
+def _bar(pictures: Tensor, g: Generator) -> Tensor:
+    """A straight band across the crop, or all that lies beyond a line, as a signed distance."""
+    count, _, height, width = pictures.shape
+    y, x = _grid(pictures)
+    angle = uniform(g, count, 0, 2 * math.pi)
+    beyond = torch.cos(angle) * (x - width / 2) + torch.sin(angle) * (y - height / 2) - uniform(g, count, 5, 24)
+    breadth = torch.where(uniform(g, count, 0, 1) < 0.5, uniform(g, count, 2, 8), 2.0 * width)
+    return torch.maximum(-beyond, beyond - breadth)
 
 
 def window(pictures: Tensor, g: Generator, *, size: int, shift: float, zoom: float) -> Tensor:

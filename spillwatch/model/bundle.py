@@ -109,9 +109,7 @@ def load(path: Path) -> Bundle:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError as exc:
-        raise ModelError(
-            f"model {path} does not exist; make one with 'spillwatch train' or leave model.path out"
-        ) from exc
+        raise ModelError(f"model {path} does not exist; make it with 'spillwatch train' or leave it out") from exc
     except (SafetensorError, OSError) as exc:
         raise ModelError(
             f"model {path} cannot be read as safetensors ({exc}); train it again or copy it again"

@@ -87,9 +87,7 @@ def load_folder(folder: Path, *, preprocessing: Preprocessing | None = None) -> 
         crops = _read(paths, p)
         kept, counts = _unique([crop for crop in crops if crop is not None])
         if not kept:
-            raise ModelError(
-                f"none of the {len(paths)} images in {paths[0].parent} can be read; put {what} crops there"
-            )
+            raise ModelError(f"no image of {len(paths)} in {paths[0].parent} can be read; put {what} crops there")
         unreadable += sum(crop is None for crop in crops)
         repeats += sum(crop is not None for crop in crops) - len(kept)
         pictures.append(np.stack(kept))

@@ -27,7 +27,7 @@ class Architecture:
     kind: Literal["seed", "patch"]
     latent: int = 32
     token: int = 24
-    hidden: int = 64
+    hidden: int = 96
 
 
 class SeedNetwork(nn.Module):

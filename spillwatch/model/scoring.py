@@ -62,8 +62,9 @@ class Scorer:
     def _tensor(self, crops: U8) -> Tensor:
         if crops.shape[1:] != (3, SIDE, SIDE) or crops.dtype != np.uint8:
             raise ValueError(f"crops must be (wells, 3, {SIDE}, {SIDE}) uint8, not {crops.shape} {crops.dtype}")
-        # Rows of pixels in one piece; a view where the memory is NHWC already.
-        return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 2, 3, 1))).to(self.device)
+        # A view where the memory is NHWC already; torch warns of read-only arrays, so those are copied.
+        rows = np.require(crops.transpose(0, 2, 3, 1), requirements=["C", "W"])
+        return torch.from_numpy(rows).to(self.device)
 
 
 class _Pictures:
