@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spillwatch.model import bundle, dataset, evaluation, training
+from spillwatch.model import bundle, evaluation, training
 from spillwatch.model.report import write_evaluation_report, write_training_report
 
 if TYPE_CHECKING:
@@ -25,19 +25,18 @@ def train(
     result = training.train(data, preset=preset, seed=seed, progress=lambda done, total, _what: on_step(done, total))
     bundle.save(result.bundle, model)
     sentence = f"{model}: {result.bundle.name}, threshold {result.bundle.threshold:.6g}"
-    measured = evaluation.evaluate(result.bundle, data) if dataset.has_test(data) else None
+    measured = evaluation.evaluate(result.bundle, data)
     if report:
         write_training_report(report, result, measured)
         sentence += f", report {report}"
-    if measured:
-        figures = measured.as_json()
-        sentence += "; on test/: AUROC {auroc:.4f}, TPR {tpr:.3f}, TNR {tnr:.3f}".format(**figures)
-    return sentence
+    figures = "; on {measured_on}: AUROC {auroc:.4f}, TPR {tpr:.3f}, TNR {tnr:.3f}"
+    return sentence + figures.format(**measured.as_json())
 
 
 def evaluate(model: Path | None, data: Path, *, report: Path | None) -> dict[str, Any]:
     """A model's figures on labelled crops."""
-    measured = evaluation.evaluate(bundle.load(model or bundle.default_path()), data)
+    loaded = bundle.load(model or bundle.default_path())
+    measured = evaluation.evaluate(loaded, data)
     if report:
-        write_evaluation_report(report, measured)
+        write_evaluation_report(report, loaded, measured)
     return measured.as_json()
