@@ -135,7 +135,7 @@ class _Watch:
         return [f"{well}: {condition}" if well else condition for well, condition in named]
 
     def _keep(self, frame: Frame, events: list[AlarmEvent]) -> None:
-        from spillwatch.publish.annotate import snapshot
+        from spillwatch.publish.annotate import moved, snapshot
 
         view = self.pipeline.view
         if view is None:
@@ -146,7 +146,7 @@ class _Watch:
         for event in events:
             if event.active and event.well is not None:
                 index = self.pipeline.wells.ids.index(event.well)
-                self.snapshots[event.id] = snapshot(frame.planes, self.pipeline.wells, index)
+                self.snapshots[event.id] = snapshot(frame.planes, moved(self.pipeline.wells, view.shift), index)
 
 
 def _refuse_overwriting(job: Job) -> None:
@@ -173,7 +173,7 @@ def _publishers(settings: Settings, job: Job) -> list[Publisher]:
     if job.events:
         publishers.append(build.event_log(job.events, append=False))
     if job.publish:
-        publishers.append(build.broker(settings, wait_for_broker=True))
+        publishers.append(build.broker(settings, replay=True))
     return publishers
 
 

@@ -6,7 +6,7 @@ like in each state is drawn once, as a stamp; a frame lays the stamps of its wel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _TICKS = 90_000  # per second: MPEG's own clock, fine enough for any frame rate
 _FONT = cv2.FONT_HERSHEY_DUPLEX
+_FOLLOW_PX = 2.0  # ovals follow a knock; vibration is smaller than their line
 _PANEL_LINES = 12  # alarms that are named; the rest are counted
 
 
@@ -45,6 +46,7 @@ class AnnotatedVideo:
         self._on_s = on_s
         self._encoder: _Encoder | None = None  # both are made when the first frame tells its size
         self._drawing: _Drawing | None = None
+        self._shift = (0.0, 0.0)
 
     def __enter__(self) -> Self:
         try:
@@ -56,7 +58,8 @@ class AnnotatedVideo:
     def __exit__(self, kind: object, *exc: object) -> None:
         try:
             if self._encoder is None:
-                self._path.unlink(missing_ok=True)  # an MP4 without frames plays nowhere
+                if self._path.is_file():
+                    self._path.unlink()  # an MP4 without frames plays nowhere
             else:
                 self._encoder.close()
         except (OSError, av.FFmpegError) as error:
@@ -66,9 +69,11 @@ class AnnotatedVideo:
     def write(self, frame: Frame, view: View, alarms: Sequence[str]) -> None:
         """Draws and encodes one frame; ``alarms`` are the active ones, one line of text each."""
         try:
-            if self._encoder is None or self._drawing is None:
-                self._drawing = _Drawing(self._wells, frame.planes, on_s=self._on_s)
+            if self._encoder is None:
                 self._encoder = _Encoder(self._path, frame, fps=self._fps)
+            if self._drawing is None or np.abs(np.subtract(view.shift, self._shift)).max() > _FOLLOW_PX:
+                self._shift = view.shift
+                self._drawing = _Drawing(moved(self._wells, view.shift), frame.planes, on_s=self._on_s)
             self._encoder.write(self._drawing.draw(frame, view, alarms), frame.time_s)
         except (OSError, av.FFmpegError) as exc:
             raise self._unwritable(exc) from exc
@@ -78,6 +83,11 @@ class AnnotatedVideo:
             f"The annotated video {self._path} cannot be written ({exc.strerror}); "
             "name a file in a folder that exists, that you may write to and that has free space"
         )
+
+
+def moved(wells: Wells, shift: tuple[float, float]) -> Wells:
+    """The wells where a frame has them."""
+    return replace(wells, centres=wells.centres + np.array(shift))
 
 
 def snapshot(planes: Planes, wells: Wells, index: int) -> U8:
@@ -228,7 +238,8 @@ class _Drawing:
     def _states(self, view: View) -> npt.NDArray[np.uint8]:
         # A quarter of an alarm's evidence is shown: less than that comes and goes with every passing shadow.
         gathering = view.evidence >= 0.25 * self._on_s
-        cases = [view.active, ~self._wells.in_service, gathering]
+        unwatched = ~self._wells.in_service if view.covered is None else view.covered | ~self._wells.in_service
+        cases = [view.active, unwatched, gathering]
         return np.select(cases, [_State.ACTIVE, _State.UNWATCHED, _State.GATHERING], _State.NORMAL).astype(np.uint8)
 
     def _label(self, index: int) -> tuple[float, float]:
