@@ -18,8 +18,14 @@ from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
 from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
-from spillwatch.watch.pipeline import Pipeline
+from spillwatch.watch.health import Health
+from spillwatch.watch.obstruction import ObstructionDetector
+from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
 from spillwatch.wells.cropping import Cropper
+from spillwatch.wells.looking import Looker
+from spillwatch.wells.registration import Registrar
+from spillwatch.wells.surround import Surround
+from spillwatch.wells.wellmap import reference_luma
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,14 +77,22 @@ def pipeline(
     media_clock: bool = False,
 ) -> Pipeline:
     """One camera's way from frames to events."""
-    return Pipeline(
-        wells,
+    surround = Surround(wells)
+    senses = Senses(
+        look=Looker(),
+        align=Registrar(wells, reference_luma(wells)),
         crop=Cropper(wells, judge.bundle.preprocessing),
+        surround=surround,
         scorer=judge.scorer,
-        detector=SpillDetector(len(wells), judge.scale, **detection.model_dump()),
-        alarms=Alarms(camera, model=judge.bundle.name, next_seq=next_seq),
-        media_clock=media_clock,
     )
+    levels = detection.model_dump(exclude={"obstructed_after_s"})
+    deciders = Deciders(
+        health=Health(),
+        obstruction=ObstructionDetector(surround.apart, wells.in_service, alarm_after_s=detection.obstructed_after_s),
+        detector=SpillDetector(len(wells), judge.scale, **levels),
+    )
+    alarms = Alarms(camera, model=judge.bundle.name, next_seq=next_seq)
+    return Pipeline(wells, senses=senses, deciders=deciders, alarms=alarms, media_clock=media_clock)
 
 
 def source(camera: CameraSettings) -> Source:
@@ -86,14 +100,16 @@ def source(camera: CameraSettings) -> Source:
     return RtspSource(camera) if camera.kind == "rtsp" else UsbSource(camera)
 
 
-def broker(settings: Settings, *, wait_for_broker: bool) -> Publisher:
-    """The MQTT publisher."""
+def broker(settings: Settings, *, replay: bool) -> Publisher:
+    """The MQTT publisher; a replay is a client of its own beside the daemon, and gives up where the daemon waits."""
+    client_id = settings.mqtt.client_id or f"spillwatch-{settings.site}"
+    mqtt = settings.mqtt.model_copy(update={"client_id": client_id + "-replay" * replay})
     return MqttPublisher(
-        settings.mqtt,
+        mqtt,
         base=settings.base_topic,
         site=settings.site,
         version=version("spillwatch"),
-        wait_for_broker=wait_for_broker,
+        wait_for_broker=replay,
     )
 
 

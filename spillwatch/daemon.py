@@ -106,7 +106,7 @@ class Daemon:
         if self._settings.events.path:
             yield build.event_log(self._settings.events.path, append=True)
         if self._settings.mqtt.enabled:
-            yield build.broker(self._settings, wait_for_broker=False)
+            yield build.broker(self._settings, replay=False)
 
     def _wait(self) -> None:
         try:

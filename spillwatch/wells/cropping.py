@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from spillwatch.errors import WellsError
 from spillwatch.pictures import to_rgb
 from spillwatch.wells.wellmap import check_fits
 
 if TYPE_CHECKING:
-    from spillwatch.records import F32, F64, U8, Frame, Planes, Preprocessing, Wells
+    from spillwatch.records import F32, F64, U8, Bools, Frame, Planes, Preprocessing, Wells
 
-Maps = tuple[Any, Any]
-"""OpenCV's fixed-point sampling maps."""
+OVERHANG = 0.05  # of a well's size that may hang over the frame's edge when the camera shakes: a pixel or two
 
 
 class Cropper:
@@ -30,19 +30,26 @@ class Cropper:
         self._how = preprocessing
         self._margin = preprocessing.blur_kernel // 2 if preprocessing.blur_sigma > 0 else 0
         self._size: tuple[int, int] | None = None
-        self._luma: Maps
-        self._chroma: Maps
+        self._luma: tuple[F32, F32]  # where to sample, x and y
+        self._chroma: tuple[F32, F32]
 
-    def __call__(self, frame: Frame) -> U8:
+    def __call__(self, frame: Frame, shift: tuple[float, float] = (0.0, 0.0)) -> U8:
         """(wells, 3, size, size) uint8 RGB, laid out in memory as (wells, size, size, 3).
 
-        Raises WellsError when the frame does not hold all wells.
+        ``shift`` is how far the table has moved in this frame, x and y in pixels. Raises WellsError when the frame
+        does not hold all wells.
         """
         planes = frame.planes
         if self._size != (planes.width, planes.height):
             self._aim(planes)
+        if shift != (0.0, 0.0) and not held(self._wells, shift, width=planes.width, height=planes.height).all():
+            raise WellsError(
+                f"the camera has moved by {shift[0]:.0f}, {shift[1]:.0f} px and no longer sees all wells; turn it back"
+            )
         side = self._how.size + 2 * self._margin
-        y, u, v = _sample(planes.y, self._luma), _sample(planes.u, self._chroma), _sample(planes.v, self._chroma)
+        luma = _moved(self._luma, shift)
+        chroma = _moved(self._chroma, (shift[0] / 2, shift[1] / 2))
+        y, u, v = _sample(planes.y, luma), _sample(planes.u, chroma), _sample(planes.v, chroma)
         strip = to_rgb(y, u, v, full_range=planes.full_range)
         if self._margin:
             kernel = (self._how.blur_kernel, self._how.blur_kernel)
@@ -54,13 +61,27 @@ class Cropper:
     def _aim(self, planes: Planes) -> None:
         check_fits(self._wells, width=planes.width, height=planes.height)
         x, y = sampling(self._wells, self._how, self._margin)
-        self._luma = cv2.convertMaps(x, y, cv2.CV_16SC2)
-        # A chroma sample stands in the middle of 2x2 luma samples.
-        self._chroma = cv2.convertMaps((x - 0.5) / 2, (y - 0.5) / 2, cv2.CV_16SC2)
+        self._luma = (x, y)
+        half = np.float32(0.5)  # a chroma sample stands in the middle of 2x2 luma samples
+        self._chroma = ((x - half) * half, (y - half) * half)
         self._size = (planes.width, planes.height)
 
 
-def _sample(plane: U8, maps: Maps) -> U8:
+def held(wells: Wells, shift: tuple[float, float], *, width: int, height: int) -> Bools:
+    """(wells,) bool: whether a well, so many pixels away from its place, is still in the frame."""
+    half = wells.sizes * (0.5 - OVERHANG)
+    centres = wells.centres + np.array(shift)
+    return np.asarray(((centres >= half) & (centres + half <= (width, height))).all(axis=1), np.bool_)
+
+
+def _moved(maps: tuple[F32, F32], shift: tuple[float, float]) -> tuple[F32, F32]:
+    """Plain float maps: a sum is cheap, and OpenCV 5 samples by them faster than by its fixed-point maps."""
+    if shift == (0.0, 0.0):
+        return maps
+    return maps[0] + np.float32(shift[0]), maps[1] + np.float32(shift[1])
+
+
+def _sample(plane: U8, maps: tuple[F32, F32]) -> U8:
     return np.asarray(cv2.remap(plane, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
