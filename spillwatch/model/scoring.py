@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spillwatch.errors import ModelError
-from spillwatch.model.network import GRID, PATCH, PATCHES, SIDE, VALUES, PatchNetwork, build, pictures_of
+from spillwatch.model.network import LINEAR, PATCHES, SIDE, VALUES, PyramidNetwork, build, nested, pictures_of
 
 if TYPE_CHECKING:
     from spillwatch.model.bundle import Bundle
@@ -29,7 +29,7 @@ class Scorer:
         network = build(bundle.architecture)
         network.load_state_dict(bundle.state)
         network.to(self.device)
-        self._engine = _Patches(network) if isinstance(network, PatchNetwork) else _Pictures(network)
+        self._engine = _Patches(network) if isinstance(network, PyramidNetwork) else _Pictures(network)
 
     def score(self, crops: U8) -> F32:
         """(wells, 3, 32, 32) uint8 RGB, in NHWC memory → (wells,) float32 > 0; higher is more like a spill."""
@@ -83,16 +83,15 @@ class _Pictures:
 
 
 class _Patches:
-    """The patch network as matrix products into buffers that stay.
+    """The pyramid as matrix products into buffers that stay.
 
     Fresh memory for each layer of each frame costs more than the arithmetic: the system takes the pages back between
     frames and hands them out again, zeroed, at every one.
     """
 
-    def __init__(self, network: PatchNetwork) -> None:
-        layers = (network.embed, network.encode, network.squeeze, network.expand, network.decode, network.paint)
+    def __init__(self, network: PyramidNetwork) -> None:
+        layers = [layer for layer in network.layers if isinstance(layer, torch.nn.Linear)]
         self._weights = [(layer.bias.detach(), layer.weight.detach().T.contiguous()) for layer in layers]
-        self._token = network.architecture.token
         self._wells = -1
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,23 +99,23 @@ class _Patches:
         wells = len(pixels)
         if wells != self._wells:
             self._reserve(wells, pixels.device)
-        rows = pixels.view(wells, GRID, PATCH, GRID, PATCH * 3).transpose(2, 3)
-        wanted = self._wanted.view(wells, GRID, GRID, PATCH, PATCH * 3).copy_(rows).mul_(1 / 255).view(-1, VALUES)
-        values = wanted
+        rows = nested(pixels)
+        wanted = values = self._wanted.view(rows.shape).copy_(rows).mul_(1 / 255)
         for index, ((bias, weight), out) in enumerate(zip(self._weights, self._buffers, strict=True)):
             torch.addmm(bias, values.view(-1, len(weight)), weight, out=out)
-            values = out if index in (2, 5) else out.relu_()  # latent and output are linear
+            values = out if index in LINEAR else out.relu_()
         shape = (wells, PATCHES, VALUES)
         return wanted.view(shape), values.view(shape)
 
     def _reserve(self, wells: int, device: torch.device) -> None:
-        rows = [wells * PATCHES, wells, wells, wells, wells, wells * PATCHES]
         self._wells = wells
         self._wanted = torch.empty(wells * PATCHES * VALUES, device=device)
-        self._buffers = [
-            torch.empty(count, weight.shape[1], device=device)
-            for count, (_, weight) in zip(rows, self._weights, strict=True)
-        ]
+        self._buffers: list[Tensor] = []
+        numbers = self._wanted.numel()
+        for _, weight in self._weights:  # what one layer makes is the next one's input, cut into rows anew
+            out = torch.empty(numbers // len(weight), weight.shape[1], device=device)
+            self._buffers.append(out)
+            numbers = out.numel()
 
     def pictures(self, values: Tensor) -> Tensor:
         return pictures_of(values)

@@ -103,10 +103,14 @@ def test_a_missing_key_is_named(path: Path, key: str) -> None:
     ("key", "value", "fault"),
     [
         ("architecture", {"kind": "resnet"}, "cannot be used"),
-        ("architecture", {"kind": "patch", "depth": 3}, "cannot be used"),
-        ("architecture", {"kind": "patch", "latent": -1}, "cannot be used"),
-        ("architecture", {"kind": "patch", "latent": "32"}, "cannot be used"),
-        ("architecture", "patch", "cannot be used"),
+        ("architecture", {"kind": "patch", "latent": 32, "token": 24, "hidden": 96}, "cannot be used"),  # 0.1's first
+        ("architecture", {"kind": "patch"}, "cannot be used"),
+        ("architecture", {"kind": "pyramid", "depth": 3}, "cannot be used"),
+        ("architecture", {"kind": "pyramid", "widths": [24, 64]}, "2 widths instead of 4"),
+        ("architecture", {"kind": "pyramid", "widths": 24}, "cannot be used"),
+        ("architecture", {"kind": "pyramid", "latent": -1}, "cannot be used"),
+        ("architecture", {"kind": "pyramid", "latent": "32"}, "cannot be used"),
+        ("architecture", "pyramid", "cannot be used"),
         ("preprocessing", {"heigth": 32}, "cannot be used"),
         ("preprocessing", {"size": 64}, "preprocessing.size 64"),
         ("threshold", "high", "cannot be used"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spillwatch.errors import ModelError
-from spillwatch.model.network import Architecture, PatchNetwork, build, patches_of, pictures_of
+from spillwatch.model.network import Architecture, PyramidNetwork, build, patches_of, pictures_of
 from spillwatch.model.scoring import Scorer
 
 if TYPE_CHECKING:
@@ -92,12 +92,15 @@ def test_crops_of_another_shape_are_a_fault_of_the_caller(bundle: Bundle) -> Non
 def test_patches_and_back() -> None:
     pictures = torch.rand(3, 3, 32, 32)
     assert torch.equal(pictures_of(patches_of(pictures)), pictures)
-    assert torch.equal(patches_of(pictures)[0, 1], pictures[0, :, 0:4, 4:8].permute(1, 2, 0).flatten())
+    corners = {0: (0, 0), 1: (0, 4), 2: (4, 0), 4: (0, 8), 8: (8, 0), 16: (0, 16), 32: (16, 0)}
+    for index, (y, x) in corners.items():  # four neighbours in a row, then four such fours
+        expected = pictures[0, :, y : y + 4, x : x + 4].permute(1, 2, 0).flatten()
+        assert torch.equal(patches_of(pictures)[0, index], expected)
 
 
 def test_folding_changes_nothing() -> None:
     torch.manual_seed(0)
-    network = PatchNetwork(Architecture("patch"), normed=True)
+    network = PyramidNetwork(Architecture("pyramid"), normed=True)
     for _ in range(5):
         network(torch.rand(32, 3, 32, 32))  # running statistics away from 0 and 1
     for parameter in network.norms.parameters():
