@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spillwatch.records import AlarmEvent
     from spillwatch.replay import Outcome
 
+
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar to tick with (done, total); nothing is drawn unless standard error is a terminal."""
