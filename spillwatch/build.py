@@ -85,14 +85,18 @@ def pipeline(
         surround=surround,
         scorer=judge.scorer,
     )
-    levels = detection.model_dump(exclude={"obstructed_after_s"})
     deciders = Deciders(
         health=Health(),
         obstruction=ObstructionDetector(surround.apart, wells.in_service, alarm_after_s=detection.obstructed_after_s),
-        detector=SpillDetector(len(wells), judge.scale, **levels),
+        detector=detector(len(wells), judge, detection),
     )
     alarms = Alarms(camera, model=judge.bundle.name, next_seq=next_seq)
     return Pipeline(wells, senses=senses, deciders=deciders, alarms=alarms, media_clock=media_clock)
+
+
+def detector(wells: int, judge: Judge, detection: DetectionSettings) -> SpillDetector:
+    """The evidence of so many wells."""
+    return SpillDetector(wells, judge.scale, **detection.model_dump(exclude={"obstructed_after_s"}))
 
 
 def source(camera: CameraSettings) -> Source:

@@ -16,6 +16,8 @@ from spillwatch.errors import SpillwatchError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spillwatch.config import Settings
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 THING = click.Path(path_type=Path)
@@ -195,6 +197,75 @@ def evaluate(model: Path | None, data: Path, out: Path | None, report: Path | No
         out.write_text(figures + "\n", encoding="utf-8")
     except OSError as exc:
         raise SpillwatchError(f"figures {out} cannot be written: {exc.strerror}; choose another place") from exc
+
+
+@main.command()
+@click.option("--normal", type=THING, multiple=True, required=True, help="Videos of normal work, one or more.")
+@click.argument("more", type=THING, nargs=-1, metavar="[VIDEO]...")
+@click.option("--wells", type=FILE, required=True, help="Wells file.")
+@click.option("--profile", type=FILE, required=True, help="Camera profile to write.")
+@click.option("--budget", default="1 per 30 days", show_default=True, help="False alarms that may be expected.")
+@click.option(
+    "--strength",
+    type=click.FloatRange(0.2, 1.0),
+    default=0.7,
+    show_default=True,
+    help="The spill whose delay is made least: 1 is typical, 0 at the model's threshold.",
+)
+@click.option("--config", type=FILE, help="Settings file; defaults otherwise.")
+@click.option("--model", type=FILE, help="Model file; by default the settings' or the bundled one.")
+@click.option("--report", type=FILE, help="Write an HTML report here.")
+@_plain_errors
+def calibrate(
+    config: Path | None, model: Path | None, normal: tuple[Path, ...], more: tuple[Path, ...], **options: Any
+) -> None:
+    """Set a camera's detection levels by a budget of false alarms, from videos of normal work."""
+    from spillwatch.config import load
+
+    settings = _with_model(load(config), model)
+    _log_to_stderr(settings.log.level, "auto")
+    from spillwatch.calibrating import Job, sentences
+    from spillwatch.calibrating import calibrate as work_out
+    from spillwatch.screen import progress
+
+    with progress("Watching") as tick:
+        outcome = work_out(settings, Job(videos=[*normal, *more], on_frame=tick, **options))
+    for sentence in sentences(outcome):
+        click.echo(sentence)
+    click.echo(f"wrote {options['profile']}", err=True)
+
+
+@main.command()
+@click.argument("folders", type=THING, nargs=-1, required=True)
+@click.option("--wells-from-truth", is_flag=True, help="Wells are where each clip's truth says (the default).")
+@click.option("--wells", type=FILE, help="Wells file, for clips of one camera.")
+@click.option("--out-of-service", multiple=True, help="A well that is not watched; may be given repeatedly.")
+@click.option("--config", type=FILE, help="Settings file; defaults otherwise.")
+@click.option("--model", type=FILE, help="Model file; by default the settings' or the bundled one.")
+@click.option("--json", type=FILE, help="Write the figures here.")
+@click.option("--report", type=FILE, help="Write an HTML report here.")
+@_plain_errors
+def score(config: Path | None, model: Path | None, wells_from_truth: bool, **options: Any) -> None:
+    """Watch every clip of FOLDERS that has a truth file: delays, misses and false alarms, at these and other levels."""
+    if wells_from_truth and options["wells"]:
+        raise click.UsageError("give --wells or --wells-from-truth, not both")
+    from spillwatch.config import load
+
+    settings = _with_model(load(config), model)
+    _log_to_stderr(settings.log.level, "auto")
+    from spillwatch.screen import progress
+    from spillwatch.sweep import Job, table
+    from spillwatch.sweep import score as watch
+
+    with progress("Clips") as tick:
+        result = watch(settings, Job(on_clip=tick, **options))
+    click.echo(table(result))
+
+
+def _with_model(settings: Settings, model: Path | None) -> Settings:
+    if model is None:
+        return settings
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"path": model})})
 
 
 def _log_to_stderr(level: str, style: str) -> None:

@@ -91,6 +91,9 @@ class DetectionSettings(Section):
     """Evidence must fall to this before a spill may return to normal."""
     off_delay_s: Annotated[float, Field(ge=0, le=3600)] = 3.0
     """... and stay there this long."""
+    reference: Annotated[float, Field(ge=-0.5, le=0.8)] = 0.0
+    """Strength at which evidence neither grows nor falls: -1 a typical normal well, 0 the model's threshold, 1 a
+    typical spill. A spill of strength s is raised after on_s / (s - reference) seconds."""
     max_step_s: Seconds = 0.5
     """One frame counts for at most this much time, however late it comes."""
     obstructed_after_s: Seconds = 20.0
@@ -175,6 +178,8 @@ class CameraSettings(Section):
     """What kind of source it is."""
     wells: PathSetting
     """Wells file, made by `spillwatch locate`."""
+    profile: PathSetting | None = None
+    """Camera profile, made by `spillwatch calibrate`; its reference, on_s and off_s replace those of [detection]."""
     url: SecretStr | None = None
     """RTSP address; a password in it is masked everywhere, but password_file is better."""
     username: str | None = None
@@ -302,7 +307,7 @@ def load(path: Path | None) -> Settings:
         raise ConfigError("\n".join(faults)) from None
 
 
-_PATH_KEYS = {"path", "wells", "password_file", "ca_file", "cert_file", "key_file"}
+_PATH_KEYS = {"path", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file"}
 
 
 def _anchor(data: dict[str, Any], folder: Path) -> None:

@@ -6,18 +6,20 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spillwatch.errors import ConfigError
-from spillwatch.records import Condition
+from spillwatch.records import Condition, Wells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from spillwatch.records import AlarmEvent, Wells
+    from spillwatch.records import AlarmEvent
 
 Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Pixels = Annotated[float, Field(allow_inf_nan=False)]
 
 GRACE_S = 1.0
 """A spill that ends may still be raised for this long: evidence in hand is not a false alarm."""
@@ -34,12 +36,25 @@ class TrueSpill(BaseModel):
     kind: str = "spill"
 
 
+class TrueWell(BaseModel):
+    """A well as the maker of the clip placed it: centre and size in pixels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    x: Pixels
+    y: Pixels
+    w: Pixels
+    h: Pixels
+
+
 class Truth(BaseModel):
     """The part of a truth file that scoring needs; the rest of its keys describe other disturbances."""
 
     model_config = ConfigDict(frozen=True)
 
     spills: tuple[TrueSpill, ...]
+    wells: tuple[TrueWell, ...] = ()
 
 
 def load(path: Path) -> Truth:
@@ -56,6 +71,19 @@ def load(path: Path) -> Truth:
         raise ConfigError(f"truth file {path}: {key or 'content'}: {fault['msg']}") from None
 
 
+def wells_of_truth(path: Path, out_of_service: Sequence[str] = ()) -> Wells:
+    """The wells that a truth file places, but for those ``out_of_service``."""
+    rows = load(path).wells
+    if not rows:
+        raise ConfigError(f"truth file {path} places no wells; name a wells file instead")
+    return Wells(
+        ids=tuple(row.id for row in rows),
+        centres=np.array([(row.x, row.y) for row in rows], np.float64),
+        sizes=np.array([(row.w, row.h) for row in rows], np.float64),
+        in_service=np.array([row.id not in out_of_service for row in rows], np.bool_),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
     """How much was watched."""
@@ -66,25 +94,34 @@ class Extent:
 
 
 def score(events: Sequence[AlarmEvent], truth: Truth, extent: Extent) -> dict[str, Any]:
-    """Delay of every spill, misses and false alarms.
+    """Delay of every spill, misses and false alarms; see ``score_raised``."""
+    raised = [
+        (e.well or "", e.media_time_s)
+        for e in events
+        if e.condition == Condition.SPILL and e.active and e.media_time_s is not None
+    ]
+    return score_raised(raised, truth, extent)
+
+
+def score_raised(raised: Sequence[tuple[str, float]], truth: Truth, extent: Extent) -> dict[str, Any]:
+    """Spill alarms, as wells and the times at which they were raised, against the truth.
 
     A spill is found by the first spill alarm of its well from its onset to its end (plus a second of grace); every
     spill alarm that falls in no spill of its own well is false. Spills of wells out of service are left out.
     """
-    raised = [e for e in events if e.condition == Condition.SPILL and e.active and e.media_time_s is not None]
     served = {well for well, on in zip(extent.wells.ids, extent.wells.in_service, strict=True) if on}
     rows = []
-    explained: set[str] = set()
+    explained: set[tuple[str, float]] = set()
     for spill in truth.spills:
         if spill.well not in served:
             continue
         inside = [
-            e
-            for e in raised
-            if e.well == spill.well and spill.start_s <= (e.media_time_s or 0.0) <= spill.end_s + GRACE_S
+            (well, at_s)
+            for well, at_s in raised
+            if well == spill.well and spill.start_s <= at_s <= spill.end_s + GRACE_S
         ]
-        explained.update(e.id for e in inside)
-        alarm_s = inside[0].media_time_s if inside else None
+        explained.update(inside)
+        alarm_s = inside[0][1] if inside else None
         delay_s = None if alarm_s is None else round(alarm_s - spill.start_s, 3)
         rows.append(
             {
@@ -98,7 +135,7 @@ def score(events: Sequence[AlarmEvent], truth: Truth, extent: Extent) -> dict[st
     return {
         "spills": rows,
         "missed": sum(row["alarm_s"] is None for row in rows),
-        "false_alarms": sum(e.id not in explained for e in raised),
+        "false_alarms": sum(alarm not in explained for alarm in raised),
         "well_hours": round(len(served) * extent.seconds / 3600, 6),
         "frames": extent.frames,
         "seconds": round(extent.seconds, 3),

@@ -31,9 +31,12 @@ from spillwatch import build
 from spillwatch.config import DetectionSettings, ModelSettings
 from spillwatch.pictures import to_bgr
 from spillwatch.sources.file import FileSource
-from spillwatch.watch.detection import SpillDetector
+from spillwatch.watch.obstruction import ObstructionDetector
 from spillwatch.wells import wellmap
 from spillwatch.wells.cropping import Cropper
+from spillwatch.wells.looking import Looker
+from spillwatch.wells.registration import Registrar
+from spillwatch.wells.surround import Surround
 from tools.truth_wells import wells_of_truth
 
 if TYPE_CHECKING:
@@ -112,22 +115,32 @@ def bench_replay(console: Console, clip: Clip, runs: int) -> None:
 
 
 def bench_stages(console: Console, clip: Clip, frame: Frame) -> float:
-    """Crop, score and detect by themselves; milliseconds per frame for crop and score."""
+    """The pipeline's stages by themselves; milliseconds per frame for crop and score."""
     judge = build.judge(ModelSettings())
-    crop = Cropper(clip.wells, judge.bundle.preprocessing)
-    detector = SpillDetector(len(clip.wells), judge.scale, **DetectionSettings().model_dump())
+    crop, surround = Cropper(clip.wells, judge.bundle.preprocessing), Surround(clip.wells)
+    look, align = Looker(), Registrar(clip.wells, np.ascontiguousarray(frame.planes.y))
+    detector = build.detector(len(clip.wells), judge, DetectionSettings())
+    obstruction = ObstructionDetector(surround.apart, clip.wells.in_service, alarm_after_s=20)
     crops = crop(frame)
     scores = judge.scorer.score(crops)
-    clock = iter(range(10**9))
-    stages: dict[str, Callable[[], object]] = {
+    clock = (i / 25 for i in range(10**9))
+    main: dict[str, Callable[[], object]] = {
         "crop": lambda: crop(frame),
         "score": lambda: judge.scorer.score(crops),
-        "detect": lambda: detector.step(next(clock) / 25, scores),
+        "detect": lambda: detector.step(next(clock), scores),
     }
-    taken = {name: milliseconds(work) for name, work in stages.items()}
+    beside: dict[str, Callable[[], object]] = {
+        "look (dark, frozen)": lambda: look(frame),
+        "align": lambda: align(frame),
+        "surround, obstruction": lambda: obstruction.step(next(clock), surround(frame)),
+    }
+    taken = {name: milliseconds(work) for name, work in main.items()}
+    others = {name: milliseconds(work) for name, work in beside.items()}
     table = Table("stage", "ms per frame", title=f"{len(clip.wells)} wells, one core, model {judge.bundle.name}")
-    for name, value in [*taken.items(), ("together", sum(taken.values()))]:
+    total = sum(taken.values())
+    for name, value in [*taken.items(), ("crop + score + detect", total), *others.items()]:
         table.add_row(name, f"{value:.2f}")
+    table.add_row("all", f"{total + sum(others.values()):.2f}")
     console.print(table)
     return taken["crop"] + taken["score"]
 

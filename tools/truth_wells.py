@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
-import numpy as np
 
-from spillwatch.records import Wells
+from spillwatch.truth import wells_of_truth
 from spillwatch.wells import wellmap
 
-
-def wells_of_truth(truth: Path, out_of_service: tuple[str, ...] = ()) -> Wells:
-    """The wells of a truth file."""
-    rows = json.loads(truth.read_text(encoding="utf-8"))["wells"]
-    return Wells(
-        ids=tuple(row["id"] for row in rows),
-        centres=np.array([(row["x"], row["y"]) for row in rows], np.float64),
-        sizes=np.array([(row["w"], row["h"]) for row in rows], np.float64),
-        in_service=np.array([row["id"] not in out_of_service for row in rows], np.bool_),
-    )
+__all__ = ["wells_of_truth"]
 
 
 @click.command()

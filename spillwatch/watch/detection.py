@@ -40,16 +40,24 @@ class ScoreScale:
 
 
 class SpillDetector:
-    """Page's one-sided CUSUM (Biometrika 41, 1954) with the threshold as reference value, in seconds.
+    """Page's one-sided CUSUM (Biometrika 41, 1954) in seconds; its reference value is the threshold, 0, by default.
 
-    Evidence grows by strength times elapsed time and never falls below zero: a typical spill raises after ``on_s``
-    seconds at any frame rate, and a disturbance shorter than that never does. A well returns to normal once its
-    evidence has been at ``off_s`` or less for ``off_delay_s`` seconds of picture. Evidence is capped at twice
-    ``on_s``, so that a long spill ends as promptly as a short one.
+    Evidence grows by (strength - reference) times elapsed time and never falls below zero: at reference 0 a typical
+    spill raises after ``on_s`` seconds at any frame rate, and a disturbance shorter than that never does. A well
+    returns to normal once its evidence has been at ``off_s`` or less for ``off_delay_s`` seconds of picture. Evidence
+    is capped at twice ``on_s``, so that a long spill ends as promptly as a short one.
     """
 
-    def __init__(
-        self, wells: int, scale: ScoreScale, *, on_s: float, off_s: float, off_delay_s: float, max_step_s: float
+    def __init__(  # noqa: PLR0913 - these are one section of the settings
+        self,
+        wells: int,
+        scale: ScoreScale,
+        *,
+        on_s: float,
+        off_s: float,
+        off_delay_s: float,
+        max_step_s: float,
+        reference: float = 0.0,
     ) -> None:
         self._scale = scale
         self._baseline = Baseline(wells, normal=scale.normal)
@@ -57,14 +65,17 @@ class SpillDetector:
         self._off_s = off_s
         self._off_delay_s = off_delay_s
         self._max_step_s = max_step_s
+        self._reference = reference
         self._last_s: float | None = None
         self._low_for_s = np.zeros(wells)
+        self.strength: F64 = np.full(wells, np.nan)
+        """(wells,) of the last frame, -1..+1; NaN where a well was not seen."""
         self.evidence: F64 = np.zeros(wells)
         self.active: Bools = np.zeros(wells, np.bool_)
 
     @property
     def threshold(self) -> float:
-        """The score at which evidence neither grows nor falls."""
+        """The model's threshold: the score of strength 0."""
         return self._scale.threshold
 
     @property
@@ -83,13 +94,14 @@ class SpillDetector:
         seen = watched if covered is None else watched & ~covered
         logs = np.log(np.where(watched, np.maximum(scores, 1e-12), self._scale.normal), dtype=np.float64)
         alone = self._baseline.step(time_s, logs, counted=seen & ~self.active)
-        strength = np.where(seen, self._scale.strength(alone), 0.0)
-        grown = np.clip(self.evidence + strength * elapsed_s, 0.0, 2 * self._on_s)
+        self.strength = np.where(seen, self._scale.strength(alone), np.nan)
+        gain = np.where(seen, self.strength - self._reference, 0.0)
+        grown = np.clip(self.evidence + gain * elapsed_s, 0.0, 2 * self._on_s)
         self.evidence = np.where(watched, grown, 0.0)
         low = seen & (self.evidence <= self._off_s)
         self._low_for_s = np.where(low, self._low_for_s + elapsed_s, np.where(seen, 0.0, self._low_for_s))
         held = self.active & (self._low_for_s < self._off_delay_s)
         self.active = ((self.evidence >= self._on_s) | held) & watched
-        usual = seen & (strength < 0) & (self.evidence == 0) & ~self.active
+        usual = seen & (self.strength < 0) & (self.evidence == 0) & ~self.active
         self._baseline.learn(elapsed_s, logs, usual=usual)
         return self.active
