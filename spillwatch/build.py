@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
     from spillwatch.model.bundle import Bundle
     from spillwatch.publish.base import Publisher
-    from spillwatch.records import Wells
+    from spillwatch.records import U8, Wells
     from spillwatch.sources.base import Source
 
 
@@ -75,12 +75,13 @@ def pipeline(
     *,
     next_seq: Callable[[], int],
     media_clock: bool = False,
+    reference: U8 | None = None,
 ) -> Pipeline:
-    """One camera's way from frames to events."""
+    """One camera's way from frames to events; ``reference`` (H, W) uint8 luma, by default the wells file's."""
     surround = Surround(wells)
     senses = Senses(
         look=Looker(),
-        align=Registrar(wells, reference_luma(wells)),
+        align=Registrar(wells, reference_luma(wells) if reference is None else reference),
         crop=Cropper(wells, judge.bundle.preprocessing),
         surround=surround,
         scorer=judge.scorer,

@@ -70,15 +70,18 @@ def run(config: Path) -> None:
 @click.option("--config", "config", type=FILE, required=True, help="Settings file to check.")
 @_plain_errors
 def check(config: Path) -> None:
-    """Check a settings file, and the wells and model files that it names."""
+    """Check a settings file, and the wells, profile and model files that it names."""
     from spillwatch.config import load
 
     settings = load(config)
-    from spillwatch import build
+    from spillwatch import build, profile
     from spillwatch.wells import wellmap
 
     model = build.judge(settings.model).bundle.name
-    wells = {camera.id: len(wellmap.load(camera.wells)) for camera in settings.cameras}
+    wells = {}
+    for camera in settings.cameras:
+        wells[camera.id] = len(wellmap.load(camera.wells))
+        profile.detection_for(settings.detection, camera.profile, model)
     watched = ", ".join(f"{camera} ({count} wells)" for camera, count in wells.items()) or "none"
     click.echo(f"{config} is good: cameras {watched}; model {model}; topics under {settings.base_topic}/")
 
@@ -86,7 +89,8 @@ def check(config: Path) -> None:
 @main.command()
 @click.argument("video", type=THING)
 @click.option("--config", type=FILE, help="Settings file; defaults otherwise.")
-@click.option("--wells", type=FILE, help="Wells file; by default that of the settings' first camera.")
+@click.option("--wells", type=FILE, help="Wells file (default: the settings' first camera's, else wells are located).")
+@click.option("--profile", type=FILE, help="Camera profile; by default that of the settings' first camera.")
 @click.option("--model", type=FILE, help="Model file; by default the settings' or the bundled one.")
 @click.option("--events", type=FILE, help="Write alarm events here, one JSON a line (default: standard output).")
 @click.option("--annotated", type=FILE, help="Write the video with wells, states and alarms drawn in (MP4).")
@@ -101,9 +105,7 @@ def replay(config: Path | None, model: Path | None, **files: Any) -> None:
         raise click.UsageError("--json needs --truth, to score against")
     from spillwatch.config import load
 
-    settings = load(config)
-    if model:
-        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"path": model})})
+    settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
     from spillwatch.records import AlarmEvent, to_json
     from spillwatch.replay import Job
@@ -134,13 +136,18 @@ def replay(config: Path | None, model: Path | None, **files: Any) -> None:
 @_plain_errors
 def locate(picture: str, out: Path, preview: Path | None, **said: Any) -> None:
     """Say where the wells are in an image, a video or a stream, and write the wells file."""
-    if not (said["rows"] and said["columns"] and said["corners"]):
-        raise click.UsageError("give --rows, --columns and --corners; finding wells unaided is not possible yet")
+    described = [said[name] is not None for name in ("rows", "columns", "corners")]
+    if any(value is not None for value in said.values()) and not all(described):
+        raise click.UsageError("to describe the table give --rows, --columns and --corners; or none of these")
     _log_to_stderr("info", "auto")
     from spillwatch.preparing import locate as find
 
-    wells = find(picture, out=out, preview=preview, **said)
-    click.echo(f"{len(wells)} wells in {out}" + (f", drawn in {preview}: look at it" if preview else ""), err=True)
+    found = find(picture, out=out, preview=preview, **said)
+    for note in found.notes:
+        click.echo(note, err=True)
+    doubtful = f", {len(found.doubtful)} doubtful" if found.doubtful else ""
+    drawn = f", drawn in {preview}: look at it" if preview else ""
+    click.echo(f"{len(found.wells)} wells in {out}{doubtful}{drawn}", err=True)
 
 
 @main.command()

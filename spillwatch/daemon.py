@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 from cysystemd.daemon import Notification, notify
 
-from spillwatch import build
+from spillwatch import build, profile
 from spillwatch.errors import ConfigError, PublishError, SpillwatchError
 from spillwatch.records import AlarmEvent, Frame, Gap
 from spillwatch.sources.live import LiveCamera
@@ -93,7 +93,8 @@ class Daemon:
         units = []
         for camera in self._settings.cameras:
             wells = wellmap.load(camera.wells)
-            pipeline = build.pipeline(camera.id, wells, judge, self._settings.detection, next_seq=next_seq)
+            detection = profile.detection_for(self._settings.detection, camera.profile, judge.bundle.name)
+            pipeline = build.pipeline(camera.id, wells, judge, detection, next_seq=next_seq)
             units.append(Unit(self._live(camera), pipeline, StatusBoard(pipeline)))
         return units
 

@@ -17,7 +17,8 @@ from spillwatch.errors import SourceError, WellsError
 from spillwatch.pictures import to_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
-from spillwatch.wells import locating, wellmap
+from spillwatch.wells import finding, locating, wellmap
+from spillwatch.wells.finding import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +29,24 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 STREAMS = ("rtsp://", "rtsps://")
 
 
-def locate(picture: str, *, out: Path, preview: Path | None, **said: Any) -> Wells:
-    """Wells from a person's description of the table on a picture, written with the picture as their reference."""
-    bgr = _first_picture(picture)
+def locate(picture: str, *, out: Path, preview: Path | None, **said: Any) -> Found:
+    """The wells on a picture, written with the picture as their reference.
+
+    Found unaided, or from a person's description of the table where one is given.
+    """
+    bgr = _picture(picture)
+    found = _described(bgr, said) if said["corners"] else finding.find(bgr)
+    wellmap.check_fits(found.wells, width=bgr.shape[1], height=bgr.shape[0])
+    reference = out.with_suffix(".reference.png")
+    locating.write_picture(reference, bgr)
+    wells = replace(found.wells, reference=reference)
+    wellmap.save(wells, out)
+    if preview:
+        locating.write_picture(preview, locating.draw_preview(bgr, wells))
+    return replace(found, wells=wells)
+
+
+def _described(bgr: U8, said: dict[str, Any]) -> Found:
     height, width = bgr.shape[:2]
     table = locating.Table(
         rows=said["rows"],
@@ -41,18 +57,11 @@ def locate(picture: str, *, out: Path, preview: Path | None, **said: Any) -> Wel
         without=[name.strip() for name in said["without"].split(",")] if said["without"] else (),
     )
     wells = locating.lay_out(table)
-    wellmap.check_fits(wells, width=width, height=height)
-    reference = out.with_suffix(".reference.png")
-    locating.write_picture(reference, bgr)
-    wells = replace(wells, reference=reference)
-    wellmap.save(wells, out)
-    if preview:
-        locating.write_picture(preview, locating.draw_preview(bgr, wells))
-    return wells
+    return Found(wells=wells, confidence=np.ones(len(wells), np.float32), doubtful=(), notes=())
 
 
-def _first_picture(name: str) -> U8:
-    """(H, W, 3) uint8 BGR of an image file, or of the first frame of a video or stream."""
+def _picture(name: str) -> U8:
+    """(H, W, 3) uint8 BGR of an image file, or of some seconds of a video or stream."""
     if name.startswith(STREAMS):
         settings = CameraSettings(id="locate", kind="rtsp", wells="-", url=name)
         source = build.source(settings)
@@ -64,7 +73,7 @@ def _first_picture(name: str) -> U8:
     else:
         source = FileSource(Path(name))
     with source:
-        return to_bgr(next(iter(source)).planes)
+        return finding.median_frame(frame.planes for frame in source)
 
 
 def _numbers(option: str, text: str) -> list[float]:

@@ -10,9 +10,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 
-from spillwatch import build, truth
+from spillwatch import build, profile, truth
 from spillwatch.errors import ConfigError, PublishError, SourceError
+from spillwatch.pictures import from_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
 from spillwatch.watch.status import StatusBoard
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from spillwatch.records import F32, U8, AlarmEvent, Frame, Wells
     from spillwatch.watch.pipeline import Pipeline
 
+_LOG = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -35,6 +39,7 @@ class Job:
 
     video: Path
     wells: Path | None = None
+    profile: Path | None = None
     events: Path | None = None
     annotated: Path | None = None
     truth: Path | None = None
@@ -65,11 +70,15 @@ def replay(settings: Settings, job: Job) -> Outcome:
     _refuse_overwriting(job)
     build.one_core_each()
     expected = truth.load(job.truth) if job.truth else None
-    wells = wellmap.load(_wells_path(settings, job))
     judge = build.judge(settings.model)
+    settings = _with_profile(settings, job, judge.bundle.name)
+    table = _table(settings, job)
+    wells = table.wells
     camera = settings.cameras[0].id if settings.cameras else "replay"
     next_seq = itertools.count(1).__next__
-    pipeline = build.pipeline(camera, wells, judge, settings.detection, next_seq=next_seq, media_clock=True)
+    pipeline = build.pipeline(
+        camera, wells, judge, settings.detection, next_seq=next_seq, media_clock=True, reference=table.reference
+    )
     watch = _Watch(job, pipeline, StatusBoard(pipeline))
     cut_short = None
     with FileSource(job.video, camera=camera) as source, ExitStack() as stack:
@@ -95,7 +104,7 @@ def replay(settings: Settings, job: Job) -> Outcome:
         score=truth.score(watch.events, expected, extent) if expected else None,
         cut_short=cut_short,
     )
-    _write(settings, job, watch, outcome)
+    _write(settings, job, watch, outcome, located=table.located)
     return outcome
 
 
@@ -151,21 +160,38 @@ class _Watch:
 
 def _refuse_overwriting(job: Job) -> None:
     """What is written must not be what is read, nor the same file twice."""
-    read = [path.resolve() for path in (job.video, job.wells, job.truth) if path]
+    read = [path.resolve() for path in (job.video, job.wells, job.profile, job.truth) if path]
     written = [path for path in (job.events, job.annotated, job.score, job.report) if path and path.is_file()]
     for i, path in enumerate(written):
         if path.resolve() in [*read, *(other.resolve() for other in written[:i])]:
             raise ConfigError(f"{path} would be overwritten, yet it is named twice; choose another file to write")
 
 
-def _wells_path(settings: Settings, job: Job) -> Path:
-    if job.wells:
-        return job.wells
-    if settings.cameras:
-        return settings.cameras[0].wells
-    raise ConfigError(
-        "where are the wells? Give --wells W.toml, or --config with a camera; make a wells file with: spillwatch locate"
-    )
+def _with_profile(settings: Settings, job: Job, model: str) -> Settings:
+    """The settings with the levels of the profile, which is that of the camera whose wells are watched."""
+    path = job.profile or (settings.cameras[0].profile if settings.cameras and not job.wells else None)
+    return settings.model_copy(update={"detection": profile.detection_for(settings.detection, path, model)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    wells: Wells
+    reference: U8 | None = None  # where None, the wells file's
+    located: bool = False
+
+
+def _table(settings: Settings, job: Job) -> _Table:
+    """The wells of the job, else of the settings' first camera, else as found in the video itself."""
+    path = job.wells or (settings.cameras[0].wells if settings.cameras else None)
+    if path:
+        return _Table(wellmap.load(path))
+    from spillwatch.wells.finding import find, median_frame
+
+    with FileSource(job.video) as source:
+        picture = median_frame(frame.planes for frame in source)
+    found = find(picture)
+    _LOG.warning("wells.located", wells=len(found.wells), notes=found.notes, mend="check them, or give --wells")
+    return _Table(found.wells, reference=from_bgr(picture).y, located=True)
 
 
 def _publishers(settings: Settings, job: Job) -> list[Publisher]:
@@ -183,7 +209,7 @@ def _annotated(path: Path, wells: Wells, fps: float, settings: Settings) -> Anno
     return AnnotatedVideo(path, wells, fps=fps, on_s=settings.detection.on_s)
 
 
-def _write(settings: Settings, job: Job, watch: _Watch, outcome: Outcome) -> None:
+def _write(settings: Settings, job: Job, watch: _Watch, outcome: Outcome, *, located: bool) -> None:
     if job.score:
         try:
             job.score.write_text(json.dumps(outcome.score, indent=2) + "\n", encoding="utf-8")
@@ -208,7 +234,7 @@ def _write(settings: Settings, job: Job, watch: _Watch, outcome: Outcome) -> Non
                 events=outcome.events,
                 snapshots=watch.snapshots,
                 score=outcome.score,
-                wells_located=False,
+                wells_located=located,
                 version=version("spillwatch"),
             ),
         )

@@ -48,7 +48,7 @@ class SpillDetector:
     is capped at twice ``on_s``, so that a long spill ends as promptly as a short one.
     """
 
-    def __init__(  # noqa: PLR0913 - these are one section of the settings
+    def __init__(
         self,
         wells: int,
         scale: ScoreScale,

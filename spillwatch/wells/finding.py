@@ -76,9 +76,9 @@ def find(bgr: U8) -> Found:
     return _name(square, table, evidence, present)
 
 
-def median_frame(frames: Iterable[Planes], count: int) -> U8:
-    """(H, W, 3) uint8 BGR: the median of the first ``count`` frames, which loses passing people and steam."""
-    planes = list(islice(frames, count))
+def median_frame(frames: Iterable[Planes], count: int = 9, *, every: int = 12) -> U8:
+    """(H, W, 3) uint8 BGR: the median of ``count`` frames, one in ``every``, which loses passing people and steam."""
+    planes = list(islice(frames, 0, count * every, every))
     if not planes:
         raise WellsError("there is no frame to find wells in; check the video")
     if len({frame.y.shape for frame in planes}) > 1:

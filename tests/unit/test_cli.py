@@ -55,7 +55,7 @@ def test_wrong_use_is_exit_code_2() -> None:
     assert spillwatch("replay").exit_code == 2
     assert spillwatch("fly").exit_code == 2
     assert spillwatch("replay", "v.mp4", "--json", "s.json").exit_code == 2
-    assert spillwatch("locate", "p.png", "--out", "w.toml").exit_code == 2
+    assert spillwatch("locate", "p.png", "--out", "w.toml", "--rows", 2).exit_code == 2
 
 
 def test_a_missing_video(wells_file: Path, tmp_path: Path) -> None:
@@ -67,8 +67,9 @@ def test_a_video_of_zero_length(wells_file: Path, tmp_path: Path) -> None:
     assert "empty" in fails("replay", tmp_path / "empty.mp4", "--wells", wells_file)
 
 
-def test_no_wells(clip: Path) -> None:
-    assert "--wells" in fails("replay", clip)
+def test_no_wells_to_be_seen(clip: Path, tmp_path: Path) -> None:
+    assert "no casting table" in fails("replay", clip)
+    assert "--corners" in fails("locate", clip, "--out", tmp_path / "located.toml")
 
 
 def test_a_video_of_another_size_than_the_wells_file(clip: Path, tmp_path: Path) -> None:
