@@ -41,6 +41,7 @@ _ENOUGH = 12  # patches: fewer cannot outvote anything
 _ALIKE = 0.75  # zero-mean normalised correlation at which a patch is recognised; other places reach it too at 0.6
 _MIN_CONTRAST = 1.5  # grey levels: standard deviation of a patch; below it coding and rounding are all there is
 _MIN_CORNER = 800.0  # squared grey levels: smaller eigenvalue of a patch's gradients; noise alone has half of it
+_NECK = 2.4  # heights of a well: what moves around it, above or below
 _NEAR = 0.6  # working pixels: patches that agree with the table's motion to this vote for it
 _CAPTURED = 2.5  # working pixels: beyond it a Lucas-Kanade step means nothing
 _EXACT = 0.5  # working pixels: a step no longer than this need not be repeated
@@ -277,9 +278,9 @@ def _slopes(picture: U8) -> list[F32]:
 
 
 def _steady(picture: U8, centres: F64, sizes: F64) -> F32:
-    """1 where the table stays the same, 0 inside the wells, whose dross and metal never do."""
+    """1 where the table stays the same, 0 in wells and their necks to the launder, whose dross and metal never do."""
     steady = np.ones(picture.shape, np.float32)
-    for (x, y), (width, height) in zip(centres, sizes, strict=True):
+    for (x, y), (width, height) in zip(centres, sizes * (1.0, _NECK), strict=True):
         cv2.ellipse(steady, ((float(x), float(y)), (float(width), float(height)), 0.0), 0.0, -1)
     return steady
 
