@@ -102,7 +102,7 @@ class Sight:
     """What one picture looks like as a whole, from a sparse sample of its luma (0..255).
 
     ``level`` is the 90th percentile: what the bright parts show. ``clipped`` is the share of samples at the top of the
-    range; ``changed`` the share that differs from the picture before (1 for the first).
+    range; ``changed`` the share that differs by more than one grey level from the picture before (1 for the first).
     """
 
     level: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from spillwatch.records import Sight
@@ -27,7 +28,7 @@ class Looker:
         before, self._before = self._before, sample
         changed = 1.0
         if before is not None and before.shape == sample.shape:
-            changed = float(np.count_nonzero(sample != before)) / sample.size
+            changed = float(np.count_nonzero(cv2.absdiff(sample, before) > 1)) / sample.size
         counts = np.bincount(sample.ravel(), minlength=256)
         top = 255 if frame.planes.full_range else 235
         return Sight(

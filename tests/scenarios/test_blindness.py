@@ -47,6 +47,16 @@ def test_a_blind_camera_is_named_within_two_seconds_and_clears_by_itself(
     assert line.pipeline.camera_state == CameraState.WATCHING
 
 
+def test_an_encoder_that_repaints_a_frozen_picture_does_not_hide_that_it_is_frozen() -> None:
+    line = SimulatedLine(3)
+    line.run(4, lambda _: QUIET)
+    events = []
+    for frame in range(25):
+        line.sight = replace(line.sight, changed=0.05 if frame % 4 == 0 else 0.0001)
+        events += line.run(1 / line.fps, lambda _: (SPILL,) * 3)
+    assert [event.condition for event in events] == [Condition.CAMERA_FROZEN]
+
+
 def test_one_dark_frame_is_not_named_and_not_scored() -> None:
     line = SimulatedLine(3)
     line.run(2, lambda _: QUIET)
