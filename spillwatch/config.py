@@ -83,17 +83,18 @@ class ModelSettings(Section):
 
 
 class DetectionSettings(Section):
-    """When a well's scores become a spill. All levels are seconds of a spill of typical strength."""
+    """When a well's scores become a spill. Levels are evidence: strength beyond the reference times seconds."""
 
-    on_s: Seconds = 0.8
-    """A spill is raised once this much evidence has gathered: 0.8 s is longer than a person takes to pass a well."""
-    off_s: Annotated[float, Field(ge=0, le=3600)] = 0.2
+    on_s: Seconds = 0.35
+    """A spill is raised once this much evidence has gathered."""
+    off_s: Annotated[float, Field(ge=0, le=3600)] = 0.1
     """Evidence must fall to this before a spill may return to normal."""
     off_delay_s: Annotated[float, Field(ge=0, le=3600)] = 3.0
     """... and stay there this long."""
-    reference: Annotated[float, Field(ge=-0.5, le=0.8)] = 0.0
+    reference: Annotated[float, Field(ge=-0.5, le=0.8)] = 0.2
     """Strength at which evidence neither grows nor falls: -1 a typical normal well, 0 the model's threshold, 1 a
-    typical spill. A spill of strength s is raised after on_s / (s - reference) seconds."""
+    typical spill. A spill of strength s is raised after on_s / (s - reference) seconds, a typical one after 0.44 s;
+    and a well that stays somewhat above the threshold is none."""
     max_step_s: Seconds = 0.5
     """One frame counts for at most this much time, however late it comes."""
     obstructed_after_s: Seconds = 20.0

@@ -44,7 +44,7 @@ CARE = 0.75
 often than not, since the least of many delays is chosen."""
 REFERENCES = tuple(round(-0.3 + 0.05 * i, 2) for i in range(19))
 """Reference values to choose from: from the middle between normal wells and a weak spill up to strong spills only."""
-LEAST_ON_S = 0.4
+LEAST_ON_S = 0.3
 """No level is set below this, however calm the footage: a few frames are no spill."""
 LONGEST_DELAY_S = 5.0
 """No level is set at which the expected spill would take longer than this, whatever the budget."""

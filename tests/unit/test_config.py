@@ -132,7 +132,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_right_one(
     [
         ("[mqtt]\nport = 70000\n", "FILE, line 2: mqtt.port: Input should be less than or equal to 65535"),
         ('site = "a/b"\n', "FILE, line 1: site: use 1 to 64 letters, digits, '.', '_' or '-'"),
-        ("[detection]\non_s = 0.1\n", "FILE, line 1: detection: off_s (0.2) must be below on_s (0.1)"),
+        ("[detection]\non_s = 0.05\n", "FILE, line 1: detection: off_s (0.1) must be below on_s (0.05)"),
         (RTSP + RTSP, "FILE: camera id 'cam1' is used twice"),
         (RTSP.replace("rtsp://", "http://"), "FILE, line 1: cameras.1: url must begin with rtsp:// or rtsps://"),
         (RTSP + "device = 0\n", "FILE, line 1: cameras.1: device is for usb cameras"),
