@@ -5,7 +5,9 @@ SpillwatchError
 ├── SourceError     frames cannot be had: a file, a stream, a device
 ├── WellsError      a wells file is wrong or does not fit the picture
 ├── ModelError      a model or its training data is wrong
-└── PublishError    a message cannot be handed on
+├── PublishError    a message cannot be handed on
+├── CommandError    what somebody asks cannot be done
+└── StoreError      the state directory cannot keep what must survive
 
 Each carries one sentence for a person; the command line prints it and exits, without a traceback.
 Foreign errors are turned into these at the edge where they appear, with ``raise ... from exc``.
@@ -34,3 +36,11 @@ class ModelError(SpillwatchError):
 
 class PublishError(SpillwatchError):
     """An event cannot be delivered."""
+
+
+class CommandError(SpillwatchError):
+    """A command is malformed, not allowed, or makes no sense now."""
+
+
+class StoreError(SpillwatchError):
+    """The database cannot be read or written."""

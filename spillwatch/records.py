@@ -150,8 +150,11 @@ class Condition(StrEnum):
     CAMERA_DARK = "camera_dark"
     CAMERA_SATURATED = "camera_saturated"
     CAMERA_SHIFTED = "camera_shifted"
+    CAMERA_BLURRED = "camera_blurred"
+    CAMERA_LATE = "camera_late"
     COMMON_CAUSE = "common_cause"
     OVERLOAD = "overload"
+    STORAGE = "storage"
 
 
 class AlarmState(StrEnum):
@@ -197,7 +200,9 @@ class AlarmEvent:
     ``id`` is unique per event and the same at every delivery of it; what stands before its last dot names the alarm
     from raise to return, so that a subscriber can pair them. ``seq`` counts the site's events from 1. ``well`` is
     None for camera conditions, ``media_time_s`` None live, ``delay_ms`` (capture to hand-over to the publisher) None
-    in replay. ``score`` and ``threshold`` are the model's own units, None for camera conditions.
+    in replay. ``score`` and ``threshold`` are the model's own units, None for camera conditions. ``first_out`` marks
+    the first alarm of a group that was calm before, ``flood`` one of more than ten in ten minutes (EEMUA 191).
+    ``by`` and ``reason`` are those of the command that made the change, None where nobody did.
     """
 
     id: str
@@ -217,6 +222,91 @@ class AlarmEvent:
     delay_ms: float | None = None
     late: bool = False
     test: bool = False
+    first_out: bool = False
+    flood: bool = False
+    by: str | None = None
+    reason: str | None = None
+
+
+class Verb(StrEnum):
+    """What people may ask of alarms and wells, after ISA-18.2."""
+
+    ACK = "ack"
+    RESET = "reset"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    OUT_OF_SERVICE = "out_of_service"
+    IN_SERVICE = "in_service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What somebody asks, checked: camera and well exist. ``well`` None means the camera's own conditions.
+
+    ``for_s`` is how long it holds; ``shelve`` without it is one-shot: until the alarm next returns to normal.
+    """
+
+    command: Verb
+    camera: str
+    well: str | None
+    by: str
+    reason: str | None = None
+    for_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmMemory:
+    """What one alarm remembers from raise to return, and beyond a restart.
+
+    ``name`` is its id's stem, ``events`` how many events it has had. ``cause`` tells whether the condition itself
+    holds; a latched alarm stays ``active`` when it no longer does. ``told_at`` is when it last called for attention.
+    """
+
+    name: str
+    camera: str
+    well: str | None
+    condition: Condition
+    events: int
+    active: bool
+    acked: bool
+    cause: bool
+    first_out: bool
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """A well (None: the camera itself) that people took out of the alarm list: ``kind`` is SHELVED or OUT_OF_SERVICE.
+
+    It ends at ``until``; a shelf without one ends when its alarm next returns to normal, and out of service without
+    one by command alone.
+    """
+
+    camera: str
+    well: str | None
+    kind: AlarmState
+    by: str
+    reason: str | None
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything of one camera's alarms that a restart must not forget."""
+
+    alarms: tuple[AlarmMemory, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a command. ``refused`` says why it was not done; None when it was. ``request`` is its payload."""
+
+    ok: bool
+    refused: str | None
+    request: dict[str, Any]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +339,7 @@ def rfc3339(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def to_json(record: Message) -> dict[str, Any]:
+def to_json(record: Message | Answer) -> dict[str, Any]:
     """A record as a dict of plain JSON values, in the order of its fields."""
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
     return {name: rfc3339(value) if name == "at" else value for name, value in values}

@@ -19,9 +19,13 @@ PRIORITIES = {
     Condition.CAMERA_DARK: Priority.HIGH,
     Condition.CAMERA_SATURATED: Priority.HIGH,
     Condition.CAMERA_SHIFTED: Priority.HIGH,
+    Condition.CAMERA_BLURRED: Priority.HIGH,
+    Condition.CAMERA_LATE: Priority.HIGH,
     Condition.COMMON_CAUSE: Priority.MEDIUM,
     Condition.OBSTRUCTED: Priority.MEDIUM,
     Condition.OVERLOAD: Priority.MEDIUM,
+    # Alarms are still published, but would not survive a restart.
+    Condition.STORAGE: Priority.MEDIUM,
 }
 
 
