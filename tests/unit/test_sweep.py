@@ -54,7 +54,8 @@ def clips(folder: Path, *names: str, spills: list[dict[str, Any]] | None = None)
 def test_a_higher_level_raises_later_and_forgives_what_is_short() -> None:
     clip = seen(lambda t: [SPILL if t >= 10 else NORMAL, SPILL if 3 <= t < 3.5 else NORMAL, NORMAL])
     at = {
-        on_s: recording.raised_at(clip, SCALE, DetectionSettings(on_s=on_s, off_s=on_s / 4)) for on_s in (0.3, 0.8, 2.0)
+        on_s: recording.raised_at(clip, SCALE, DetectionSettings(reference=0, on_s=on_s, off_s=on_s / 4))
+        for on_s in (0.3, 0.8, 2.0)
     }
     assert [well for well, _at_s in at[0.3]] == ["2", "1"]
     assert [well for well, _at_s in at[0.8]] == [well for well, _at_s in at[2.0]] == ["1"]
@@ -65,7 +66,7 @@ def test_a_reference_slows_what_is_weak() -> None:
     weak = float(np.sqrt(0.01 * 0.1))  # strength one half
     clip = seen(lambda t: [weak if t >= 10 else NORMAL, NORMAL, NORMAL])
     onsets = [
-        recording.raised_at(clip, SCALE, DetectionSettings(reference=reference))[0][1] - 10
+        recording.raised_at(clip, SCALE, DetectionSettings(reference=reference, on_s=0.8))[0][1] - 10
         for reference in (-0.3, 0.0, 0.3)
     ]
     assert onsets == pytest.approx([0.8 / 0.8, 0.8 / 0.5, 0.8 / 0.2], abs=0.081)
