@@ -1,6 +1,7 @@
 """Simulated lines, many seeds, mixed faults, through the whole of replay with the bundled model and default settings.
 
     python -m tools.bench_lines --seeds 100
+    python -m tools.bench_lines --seeds 100 --real ../shared      # composed from real pictures instead
 
 prints misses, false alarms and delays over all lines, and names the seeds that went wrong.
 """
@@ -24,16 +25,20 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def watch(seed: int, seconds: float, size: str) -> dict[str, Any]:
-    """Simulate and replay one line; odd seeds have faults as well. Its score and the conditions that were raised."""
+def watch(seed: int, seconds: float, size: str, real: Path | None) -> dict[str, Any]:
+    """Make and replay one line; its score and the conditions that were raised."""
     from spillwatch.config import load
     from spillwatch.replay import Job, replay
 
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "line.mp4"
-        words = ["--seed", seed, "--seconds", seconds, "--size", size, *(["--faults"] if seed % 2 else [])]
-        command = [sys.executable, ROOT / "tools/simulate_line.py", video, *words]
-        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+        words = ["--seed", seed, "--seconds", seconds]
+        if real:
+            words = ["-m", "tools.compose_line", video, *words, "--shared", real]
+        else:  # odd seeds have faults as well
+            faults = ["--faults"] if seed % 2 else []
+            words = [ROOT / "tools/simulate_line.py", video, *words, "--size", size, *faults]
+        subprocess.run([str(word) for word in (sys.executable, *words)], check=True, capture_output=True, cwd=ROOT)
         job = Job(video=video, wells=video.with_suffix(".wells.toml"), truth=video.with_suffix(".json"))
         outcome = replay(load(None), job)
     assert outcome.score is not None  # noqa: S101 (a truth file was given)
@@ -47,13 +52,16 @@ def watch(seed: int, seconds: float, size: str) -> dict[str, Any]:
 @click.option("--first", default=1000, show_default=True, help="The first seed.")
 @click.option("--seconds", default=40.0, show_default=True, help="Length of each line.")
 @click.option("--size", default="1280x800", show_default=True)
+@click.option(
+    "--real", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="Folder of real pictures."
+)
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True)
-def main(seeds: int, first: int, seconds: float, size: str, jobs: int) -> None:
+def main(seeds: int, first: int, seconds: float, size: str, real: Path | None, jobs: int) -> None:
     """Print the table."""
     console = Console()
     numbers = range(first, first + seeds)
     with ProcessPoolExecutor(jobs) as pool:
-        work = pool.map(watch, numbers, [seconds] * seeds, [size] * seeds)
+        work = pool.map(watch, numbers, [seconds] * seeds, [size] * seeds, [real] * seeds)
         results = list(
             track(work, "watching", total=seeds, console=Console(stderr=True), disable=not sys.stderr.isatty())
         )
