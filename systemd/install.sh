@@ -11,6 +11,7 @@ umask 022
 source=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 destdir=${DESTDIR:-}
 program=/opt/spillwatch
+command=/usr/local/bin/spillwatch
 settings=$destdir/etc/spillwatch
 units=$destdir/etc/systemd/system
 
@@ -41,6 +42,7 @@ fi
 if [ -z "$destdir" ]; then
     run python3 -m venv "$program"
     run "$program/bin/pip" install --quiet -c "$source/constraints.txt" "$source"
+    run ln -sfn "$program/bin/spillwatch" "$command"
 fi
 
 # Settings: a password may stand in a camera's url, so only root and the daemon read them
@@ -66,7 +68,7 @@ fi
 cat <<END
 spillwatch is installed. Next:
   1. edit /etc/spillwatch/config.toml; passwords go into files in /etc/spillwatch/credentials
-  2. $program/bin/spillwatch locate URL --out /etc/spillwatch/cam1.toml
-  3. $program/bin/spillwatch check --config /etc/spillwatch/config.toml
+  2. spillwatch locate URL --out /etc/spillwatch/cam1.toml --preview cam1.png
+  3. spillwatch check --config /etc/spillwatch/config.toml
   4. systemctl enable --now spillwatch
 END

@@ -11,6 +11,7 @@ if [ -d /run/systemd/system ]; then
 fi
 rm -f /etc/systemd/system/spillwatch.service
 rm -rf /opt/spillwatch
+if [ -L /usr/local/bin/spillwatch ]; then rm -f /usr/local/bin/spillwatch; fi
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
 fi
