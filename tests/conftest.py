@@ -9,10 +9,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from tools.rig import MissingError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    yield from _skipping_what_is_missing()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    yield from _skipping_what_is_missing()
+
+
+def _skipping_what_is_missing() -> Iterator[None]:
+    try:
+        yield
+    except MissingError as exc:
+        pytest.skip(str(exc))
 
 
 @pytest.fixture(autouse=True)

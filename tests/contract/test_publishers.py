@@ -13,8 +13,9 @@ from spillwatch.errors import PublishError
 from spillwatch.publish.jsonl import JsonlPublisher
 from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.records import CameraState, CameraStatus, WellState, WellStatus, to_json
-from tests.support.broker import Broker, Subscriber, free_port, wait_until
 from tests.support.publishers import AT, ListPublisher, alarm_event
+from tools.rig import free_port, wait_until
+from tools.rig.broker import Broker, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

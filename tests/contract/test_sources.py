@@ -14,8 +14,8 @@ from spillwatch.errors import SourceError
 from spillwatch.sources.file import FileSource
 from spillwatch.sources.rtsp import RtspSource
 from tests.support.clips import ZERO_LATENCY, moving_square, write_clip
-from tests.support.rtsp import RtspServer
 from tests.support.sources import ScriptedSource, grey_frame
+from tools.rig.rtsp import RtspServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

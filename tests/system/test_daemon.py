@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -13,31 +12,21 @@ import pytest
 
 from spillwatch.wells import wellmap
 from tests.conftest import ROOT
-from tests.support.broker import Broker, Subscriber, wait_until
-from tests.support.daemon import DaemonProcess
-from tests.support.rtsp import RtspServer
+from tools.rig import wait_until
+from tools.rig.broker import Broker, Subscriber
+from tools.rig.daemon import DaemonProcess
+from tools.rig.rtsp import RtspServer, annex_b
 from tools.truth_wells import wells_of_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENCODE = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-x264-params", "aud=1:keyint=12"]
-
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path) as running:
         yield running
-
-
-def annex_b(video: Path, out: Path) -> Path:
-    """A video as the RTSP server wants it."""
-    if not shutil.which("ffmpeg"):
-        pytest.skip("ffmpeg is not installed (Debian: apt install ffmpeg)")
-    command = ["ffmpeg", "-v", "error", "-i", video, *ENCODE, "-crf", "18", "-f", "h264", out]
-    subprocess.run([str(word) for word in command], check=True)
-    return out
 
 
 def configure(folder: Path, broker: Broker, *cameras: tuple[str, str, Path]) -> Path:

@@ -19,8 +19,9 @@ from spillwatch.errors import PublishError
 from spillwatch.publish import mqtt
 from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.records import CameraState, CameraStatus, Condition, WellState, WellStatus
-from tests.support.broker import Broker, Certificates, Relay, Subscriber, binary, free_port, wait_until
 from tests.support.publishers import AT, alarm_event
+from tools.rig import free_port, program, wait_until
+from tools.rig.broker import Broker, Certificates, Relay, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +78,8 @@ def named(logs: list[Any], event: str) -> list[Any]:
 
 def test_topics_and_payloads_to_the_letter(broker: Broker) -> None:
     address = ["-V", "5", "-p", str(broker.port)]
-    subprocess.run([binary("mosquitto_pub"), *address, "-r", "-t", "site/ready", "-m", "yes"], check=True)
-    command = [binary("mosquitto_sub"), *address, "-q", "1", "-t", "site/#", "-v"]
+    subprocess.run([program("mosquitto_pub"), *address, "-r", "-t", "site/ready", "-m", "yes"], check=True)
+    command = [program("mosquitto_sub"), *address, "-q", "1", "-t", "site/#", "-v"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
         assert listener.stdout is not None
         try:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spillwatch.wells import wellmap
-from tests.support.broker import Broker, Subscriber
 from tests.support.clips import write_clip
 from tests.support.simulated import wells
+from tools.rig.broker import Broker, Subscriber
 
 if TYPE_CHECKING:
     from pathlib import Path

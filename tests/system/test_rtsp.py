@@ -20,7 +20,7 @@ from spillwatch.sources import rtsp
 from spillwatch.sources.live import LiveCamera
 from spillwatch.sources.rtsp import RtspSource
 from tests.support.clips import ZERO_LATENCY, moving_square, write_clip
-from tests.support.rtsp import RtspServer
+from tools.rig.rtsp import RtspServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -73,7 +73,7 @@ def main(port: str, clip: str, fps: str, account: str = "") -> None:
     server.get_mount_points().add_factory("/cam", factory)
     if not server.attach(None):
         sys.exit(f"port {port} cannot be bound")
-    print("ready", server.get_bound_port(), flush=True)  # noqa: T201 - whoever started it waits for this
+    print("ready", server.get_bound_port(), flush=True)
     GLib.MainLoop().run()
 
 

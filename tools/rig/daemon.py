@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from tests.support.broker import wait_until
+from tools.rig import RigError, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,8 @@ class DaemonProcess:
         start = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(10)
-        assert code == 0, self.log()
+        if code != 0:
+            raise RigError(f"the daemon ended with code {code}:\n{self.log()}")
         return time.monotonic() - start
 
     def log(self) -> str:

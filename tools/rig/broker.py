@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tools.rig import RigError, free_port, program, wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def binary(name: str) -> str:
-    """Its path, or skip: Debian keeps daemons in sbin, which is not on everybody's PATH."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if found is None:
-        pytest.skip(f"{name} is not installed (Debian: apt install mosquitto mosquitto-clients openssl)")
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], object], *, within_s: float = 10, what: str = "") -> None:
-    """Poll until it holds; fails the test when it does not in time."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what or condition}"
-        time.sleep(0.01)
 
 
 class Broker:
@@ -59,7 +36,7 @@ class Broker:
         certificates: Certificates | None = None,
         ask_client_certificate: bool = False,
     ) -> None:
-        self._binary = binary("mosquitto")
+        self._binary = program("mosquitto")
         self.port = free_port()
         self._folder = folder / f"broker-{self.port}"
         self._folder.mkdir()
@@ -94,7 +71,7 @@ class Broker:
         """Holds from the next start."""
         path = self._write("passwords", "")
         for user, password in passwords.items():
-            subprocess.run([binary("mosquitto_passwd"), "-b", path, user, password], check=True, capture_output=True)
+            subprocess.run([program("mosquitto_passwd"), "-b", path, user, password], check=True, capture_output=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,14 +81,15 @@ class Broker:
         self.kill()
 
     def start(self) -> None:
-        assert self._process is None, "it runs already"
+        if self._process is not None:
+            raise RigError("the broker runs already")
         with (self._folder / "log").open("ab") as output:
             self._process = subprocess.Popen([self._binary, "-c", self._config], stdout=output, stderr=output)
         wait_until(self._accepts, what=f"mosquitto accepts connections:\n{self.log()}")
 
     def _accepts(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, f"mosquitto ended:\n{self.log()}"
+        if self._process is None or self._process.poll() is not None:
+            raise RigError(f"mosquitto ended:\n{self.log()}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
         return False
@@ -132,8 +110,8 @@ class Broker:
 
     def send(self, number: signal.Signals) -> None:
         """SIGSTOP freezes it, SIGCONT lets it go on."""
-        assert self._process is not None
-        self._process.send_signal(number)
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def log(self) -> str:
         path = self._folder / "log"
@@ -170,7 +148,8 @@ class Subscriber:
 
     def __enter__(self) -> Self:
         self._client.loop_start()
-        assert self._subscribed.wait(10)
+        if not self._subscribed.wait(10):
+            raise RigError("the broker does not take the subscription within 10 s")
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -206,7 +185,7 @@ class Certificates:
         self.client = self._issue("client", "extendedKeyUsage=clientAuth")
 
     def _openssl(self, *arguments: str) -> None:
-        subprocess.run([binary("openssl"), *arguments], cwd=self._folder, check=True, capture_output=True)
+        subprocess.run([program("openssl"), *arguments], cwd=self._folder, check=True, capture_output=True)
 
     def _issue(self, name: str, extension: str) -> Pair:
         key, request, cert = f"{name}.key", f"{name}.csr", f"{name}.crt"
@@ -226,11 +205,13 @@ class Certificates:
 
 
 class Relay:
-    """A wire to the broker that can lose its answers and be cut."""
+    """A wire to the broker that can lose its answers, be cut, and go silent without being cut."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
         self._muted = False
+        self._carrying = threading.Event()
+        self._carrying.set()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -243,6 +224,7 @@ class Relay:
     def __exit__(self, *exc: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._carrying.set()
         self.cut()
         for thread in self._threads:
             thread.join(10)
@@ -250,6 +232,14 @@ class Relay:
     def mute(self) -> None:
         """From now on what the broker says is lost, until the wire is cut."""
         self._muted = True
+
+    def silence(self) -> None:
+        """Nothing passes either way and nobody is told, as when a switch on the way loses power."""
+        self._carrying.clear()
+
+    def restore(self) -> None:
+        """What was held up is delivered, as TCP's repetitions would."""
+        self._carrying.set()
 
     def cut(self) -> None:
         """Break every connection; new ones hear the broker again."""
@@ -268,7 +258,12 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._to_port))
+                self._carrying.wait()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._to_port))
+                except ConnectionRefusedError:  # no broker just now
+                    client.close()
+                    continue
                 self._open += [client, server]
                 self._start(self._carry, client, server, False)
                 self._start(self._carry, server, client, True)
@@ -276,6 +271,7 @@ class Relay:
     def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self._carrying.wait()
                 if not (answers and self._muted):
                     target.sendall(data)
         for end in (source, target):

@@ -8,15 +8,23 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-import pytest
+from tools.rig import MissingError, RigError, program
 
 _PYTHON = "/usr/bin/python3"
 _NEEDS = "import gi; gi.require_version('GstRtspServer', '1.0'); gi.require_version('GstApp', '1.0')"
 _SCRIPT = Path(__file__).with_name("rtsp_server.py")
 
 
+def annex_b(video: Path, out: Path) -> Path:
+    """A video as the server wants it: H.264 with a delimiter before each picture and a key frame every 12."""
+    encode = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-x264-params", "aud=1:keyint=12"]
+    command = [program("ffmpeg"), "-y", "-v", "error", "-i", video, *encode, "-crf", "18", "-f", "h264", out]
+    subprocess.run([str(word) for word in command], check=True)
+    return out
+
+
 class RtspServer:
-    """Serves a clip made with ``clips.ZERO_LATENCY``; the port stays the same over restarts."""
+    """Serves a clip of ``annex_b``; the port stays the same over restarts."""
 
     def __init__(self, clip: Path, *, fps: float = 25, account: str = "") -> None:
         self.clip, self.fps, self.account = clip, fps, account
@@ -29,13 +37,14 @@ class RtspServer:
     def start(self) -> None:
         command = [_PYTHON, str(_SCRIPT), str(self.port), str(self.clip), str(self.fps), self.account]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert self._process.stdout is not None
+        if self._process.stdout is None:
+            raise RigError("the RTSP server has no output")
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             line = self._process.stdout.readline() if selector.select(timeout=15) else "nothing"
         if not line.startswith("ready "):
             self.kill()
-            pytest.fail(f"the RTSP server did not start, it said: {line}")
+            raise RigError(f"the RTSP server did not start, it said: {line}")
         self.port = int(line.split()[1])
 
     def kill(self) -> None:
@@ -47,17 +56,17 @@ class RtspServer:
             self._process = None
 
     def freeze(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         missing = subprocess.run([_PYTHON, "-c", _NEEDS], capture_output=True, check=False).returncode
         if missing:
-            pytest.skip(
+            raise MissingError(
                 "no GStreamer RTSP server (Debian: apt install python3-gi gir1.2-gst-rtsp-server-1.0"
                 " gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-rtsp)"
             )
