@@ -87,6 +87,24 @@ def check(config: Path) -> None:
 
 
 @main.command()
+@click.option("--config", type=FILE, help="Settings file whose site and broker are meant; defaults otherwise.")
+@click.option("--host", help="Broker, instead of the settings' own.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Its port.")
+@click.option("--base", help='First levels of the topics, such as "spillwatch/line2".')
+@click.option("--once", is_flag=True, help="Print the site as it stands and end.")
+@_plain_errors
+def watch(config: Path | None, once: bool, **said: Any) -> None:
+    """Show a site on the terminal, by what its broker says alone; Ctrl-C ends it."""
+    from spillwatch.config import load
+
+    settings = load(config)
+    mqtt = settings.mqtt.model_copy(update={key: value for key, value in said.items() if value is not None})
+    from spillwatch.viewing import view
+
+    view(settings.model_copy(update={"mqtt": mqtt}), once=once)
+
+
+@main.command()
 @click.argument("video", type=THING)
 @click.option("--config", type=FILE, help="Settings file; defaults otherwise.")
 @click.option("--wells", type=FILE, help="Wells file (default: the settings' first camera's, else wells are located).")
