@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import cv2
 import torch
 
+from spillwatch.config import AlarmSettings
 from spillwatch.errors import ConfigError
 from spillwatch.model import bundle as bundles
 from spillwatch.model.scoring import Scorer
@@ -16,7 +18,7 @@ from spillwatch.publish.jsonl import JsonlPublisher
 from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
-from spillwatch.watch.alarms import Alarms
+from spillwatch.watch.alarms import Alarms, FloodCounter
 from spillwatch.watch.detection import ScoreScale, SpillDetector
 from spillwatch.watch.health import Health
 from spillwatch.watch.obstruction import ObstructionDetector
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
     from spillwatch.model.bundle import Bundle
     from spillwatch.publish.base import Publisher
-    from spillwatch.records import U8, Wells
+    from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
 
 
@@ -67,18 +69,32 @@ def judge(settings: ModelSettings) -> Judge:
     return Judge(bundle, Scorer(bundle, device=settings.device), scale)
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What its cameras share: the model, the rules of alarms, and the numbers of events and alarms."""
+
+    judge: Judge
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    next_seq: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
+    flood: FloodCounter = field(default_factory=FloodCounter)
+
+
 def pipeline(
     camera: str,
     wells: Wells,
-    judge: Judge,
     detection: DetectionSettings,
     *,
-    next_seq: Callable[[], int],
+    site: Site,
+    memory: Memory | None = None,
     media_clock: bool = False,
     reference: U8 | None = None,
 ) -> Pipeline:
-    """One camera's way from frames to events; ``reference`` (H, W) uint8 luma, by default the wells file's."""
-    surround = Surround(wells)
+    """One camera's way from frames to events.
+
+    With a ``memory`` its alarms go on as they were before a restart; ``reference`` is (H, W) uint8 luma, by default the
+    wells file's.
+    """
+    judge, surround = site.judge, Surround(wells)
     senses = Senses(
         look=Looker(),
         align=Registrar(wells, reference_luma(wells) if reference is None else reference),
@@ -91,7 +107,14 @@ def pipeline(
         obstruction=ObstructionDetector(surround.apart, wells.in_service, alarm_after_s=detection.obstructed_after_s),
         detector=detector(len(wells), judge, detection),
     )
-    alarms = Alarms(camera, model=judge.bundle.name, next_seq=next_seq)
+    alarms = Alarms(
+        camera,
+        model=judge.bundle.name,
+        next_seq=site.next_seq,
+        settings=site.alarms,
+        flood=site.flood,
+        memory=memory,
+    )
     return Pipeline(wells, senses=senses, deciders=deciders, alarms=alarms, media_clock=media_clock)
 
 

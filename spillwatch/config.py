@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from spillwatch.errors import ConfigError
+from spillwatch.records import Condition, Verb
 
 
 def _expand(value: object) -> object:
@@ -105,6 +106,28 @@ class DetectionSettings(Section):
         if self.off_s >= self.on_s:
             raise ValueError(f"off_s ({self.off_s}) must be below on_s ({self.on_s})")
         return self
+
+
+class AlarmSettings(Section):
+    """How alarms live, after ISA-18.2 / IEC 62682."""
+
+    latching: tuple[Condition, ...] = ()
+    """Conditions whose alarms stay active after their cause is gone, until they are reset."""
+    realarm_s: Annotated[float, Field(ge=0, le=86400)] = 300.0
+    """An alarm of high priority that is still active calls again after this, acknowledged or not; 0: never."""
+    shelve_max_s: Annotated[float, Field(gt=0, le=604800)] = 43200.0
+    """No shelf lasts longer than this; a one-shot shelf ends then at the latest."""
+
+
+class CommandSettings(Section):
+    """What may be asked over MQTT, and by whom."""
+
+    enabled: bool = True
+    """False: every command is refused."""
+    allow: tuple[Verb, ...] = tuple(Verb)
+    """Commands that are obeyed."""
+    by: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
+    """Who may ask; when empty, anybody who gives a name. A name proves nothing: the broker's access list must."""
 
 
 class MqttSettings(Section):
@@ -242,6 +265,8 @@ class Settings(BaseSettings):
     """This line's name, part of every topic: `spillwatch/{site}/...`."""
     model: ModelSettings = ModelSettings()
     detection: DetectionSettings = DetectionSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    commands: CommandSettings = CommandSettings()
     mqtt: MqttSettings = MqttSettings()
     events: EventsSettings = EventsSettings()
     log: LogSettings = LogSettings()

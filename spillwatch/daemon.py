@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import queue
 import signal
 import time
@@ -89,12 +88,12 @@ class Daemon:
 
     def _units(self) -> list[Unit]:
         judge = build.judge(self._settings.model)
-        next_seq = itertools.count(1).__next__
+        site = build.Site(judge, self._settings.alarms)
         units = []
         for camera in self._settings.cameras:
             wells = wellmap.load(camera.wells)
             detection = profile.detection_for(self._settings.detection, camera.profile, judge.bundle.name)
-            pipeline = build.pipeline(camera.id, wells, judge, detection, next_seq=next_seq)
+            pipeline = build.pipeline(camera.id, wells, detection, site=site)
             units.append(Unit(self._live(camera), pipeline, StatusBoard(pipeline)))
         return units
 
@@ -121,6 +120,7 @@ class Daemon:
         item = unit.camera.take()
         if item is not None:
             self._publish(self._step(unit, item))
+        self._publish(unit.pipeline.tick(datetime.now(UTC), time.monotonic()))
         self._publish(unit.board.update(datetime.now(UTC), time.monotonic()))
 
     def _step(self, unit: Unit, item: Frame | Gap) -> list[AlarmEvent]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,7 +60,7 @@ def record(
     on_frame: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> Recording:
     """Watch a video from its first frame to its last; one that is cut short as far as it goes."""
-    pipeline = build.pipeline("replay", wells, judge, detection, next_seq=itertools.count(1).__next__, media_clock=True)
+    pipeline = build.pipeline("replay", wells, detection, site=build.Site(judge), media_clock=True)
     times_s: list[float] = []
     scores: list[F32] = []
     covered: list[Bools] = []
@@ -74,7 +73,7 @@ def record(
                 events = pipeline.step(frame)
                 frames += 1
                 on_frame(frames, source.frames)
-                spills = (event for event in events if event.condition == Condition.SPILL and event.active)
+                spills = (event for event in events if event.condition == Condition.SPILL and event.raises)
                 raised += [(event.well or "", event.media_time_s or 0.0) for event in spills]
                 view = pipeline.view
                 if view is not None and view.covered is not None and pipeline.camera_state != CameraState.BLIND:

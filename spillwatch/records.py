@@ -200,7 +200,8 @@ class AlarmEvent:
     ``id`` is unique per event and the same at every delivery of it; what stands before its last dot names the alarm
     from raise to return, so that a subscriber can pair them. ``seq`` counts the site's events from 1. ``well`` is
     None for camera conditions, ``media_time_s`` None live, ``delay_ms`` (capture to hand-over to the publisher) None
-    in replay. ``score`` and ``threshold`` are the model's own units, None for camera conditions. ``first_out`` marks
+    in replay. ``score`` and ``threshold`` are the model's own units, None for camera conditions and
+    where no picture made the change. ``first_out`` marks
     the first alarm of a group that was calm before, ``flood`` one of more than ten in ten minutes (EEMUA 191).
     ``by`` and ``reason`` are those of the command that made the change, None where nobody did.
     """
@@ -226,6 +227,11 @@ class AlarmEvent:
     flood: bool = False
     by: str | None = None
     reason: str | None = None
+
+    @property
+    def raises(self) -> bool:
+        """The alarm's first event: no acknowledgement, no further call, no return."""
+        return self.active and self.id.endswith(".1")
 
 
 class Verb(StrEnum):
@@ -259,7 +265,8 @@ class AlarmMemory:
     """What one alarm remembers from raise to return, and beyond a restart.
 
     ``name`` is its id's stem, ``events`` how many events it has had. ``cause`` tells whether the condition itself
-    holds; a latched alarm stays ``active`` when it no longer does. ``told_at`` is when it last called for attention.
+    holds; a latched alarm stays ``active`` when it no longer does. ``told_at`` is when it last called for attention or
+    its call was answered.
     """
 
     name: str

@@ -75,10 +75,8 @@ def replay(settings: Settings, job: Job) -> Outcome:
     table = _table(settings, job)
     wells = table.wells
     camera = settings.cameras[0].id if settings.cameras else "replay"
-    next_seq = itertools.count(1).__next__
-    pipeline = build.pipeline(
-        camera, wells, judge, settings.detection, next_seq=next_seq, media_clock=True, reference=table.reference
-    )
+    site = build.Site(judge, settings.alarms)
+    pipeline = build.pipeline(camera, wells, settings.detection, site=site, media_clock=True, reference=table.reference)
     watch = _Watch(job, pipeline, StatusBoard(pipeline))
     cut_short = None
     with FileSource(job.video, camera=camera) as source, ExitStack() as stack:
@@ -153,7 +151,7 @@ class _Watch:
         self.scores.append(view.scores)
         self.evidence.append(view.evidence)
         for event in events:
-            if event.active and event.well is not None:
+            if event.raises and event.well is not None:
                 index = self.pipeline.wells.ids.index(event.well)
                 self.snapshots[event.id] = snapshot(frame.planes, moved(self.pipeline.wells, view.shift), index)
 

@@ -64,7 +64,7 @@ def _spans(events: Sequence[AlarmEvent]) -> list[tuple[AlarmEvent, AlarmEvent | 
     """Each raise with the return that follows it."""
     spans: list[tuple[AlarmEvent, AlarmEvent | None]] = []
     for i, event in enumerate(events):
-        if event.active:
+        if event.raises:
             key = (event.well, event.condition)
             later = (e for e in events[i + 1 :] if (e.well, e.condition) == key and not e.active)
             spans.append((event, next(later, None)))

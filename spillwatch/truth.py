@@ -98,7 +98,7 @@ def score(events: Sequence[AlarmEvent], truth: Truth, extent: Extent) -> dict[st
     raised = [
         (e.well or "", e.media_time_s)
         for e in events
-        if e.condition == Condition.SPILL and e.active and e.media_time_s is not None
+        if e.condition == Condition.SPILL and e.raises and e.media_time_s is not None
     ]
     return score_raised(raised, truth, extent)
 

@@ -83,6 +83,10 @@ class SpillDetector:
         """Something lifts many wells at once; what they share is taken off before evidence is gathered."""
         return self._baseline.common
 
+    def resume(self, active: Bools) -> None:
+        """(wells,) that were active before a restart: they stay so, unless they look normal for the off-delay."""
+        self.active = active.copy()
+
     def step(self, time_s: float, scores: F32, covered: Bools | None = None) -> Bools:
         """(wells,) scores at a time, NaN where a well is not watched, to (wells,) active.
 

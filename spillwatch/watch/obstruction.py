@@ -55,6 +55,11 @@ class ObstructionDetector:
         self._last_s = 0.0
         self.covered: Bools = np.zeros(len(apart), np.bool_)
 
+    def resume(self, alarming: Bools) -> None:
+        """(wells,) that were alarming before a restart: they stay so, unless their rings are clear for a moment."""
+        self._covered_for_s = np.where(alarming, self._alarm_after_s, 0.0)
+        self.obstructed, self.alarming = alarming.copy(), alarming.copy()
+
     def step(self, time_s: float, rings: F32) -> Bools:
         """(3, wells, samples) float32 luma, Cb and Cr (0..255) to (wells,) covered."""
         if self._began_s is None:

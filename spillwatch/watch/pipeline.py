@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from spillwatch.records import CameraState, Condition, Frame, View, WellState
+from spillwatch.errors import CommandError
+from spillwatch.records import AlarmState, CameraState, Condition, Frame, Verb, View, WellState
 from spillwatch.watch.alarms import Moment
 
 if TYPE_CHECKING:
-    from spillwatch.records import F32, U8, AlarmEvent, Alignment, Bools, Gap, Sight, Wells
+    from datetime import datetime
+
+    from spillwatch.records import F32, U8, AlarmEvent, Alignment, Bools, Command, Gap, Sight, Wells
     from spillwatch.watch.alarms import Alarms
     from spillwatch.watch.detection import SpillDetector
     from spillwatch.watch.health import Health
@@ -26,6 +29,10 @@ BLINDING = (
     Condition.CAMERA_FROZEN,
     Condition.CAMERA_SHIFTED,
 )
+
+SETTLE_S = 5.0
+"""After a restart what blinded the camera before counts as lasting until it has been seen for so long: longer than any
+of those conditions needs to be known again, so that it stays the same alarm."""
 
 
 class Look(Protocol):
@@ -85,7 +92,11 @@ class Deciders:
 
 
 class Pipeline:
-    """``step`` takes frames and gaps in the order of time and gives the alarm events that follow from each."""
+    """``step`` takes frames and gaps in the order of time and gives the alarm events that follow from each.
+
+    ``command`` and ``tick`` give those that follow from people and from time alone. What ``alarms`` remember of before
+    a restart goes on: a spill that is still there is the same alarm, one that is gone ends after the off-delay.
+    """
 
     def __init__(
         self, wells: Wells, *, senses: Senses, deciders: Deciders, alarms: Alarms, media_clock: bool = False
@@ -100,6 +111,13 @@ class Pipeline:
         self._obstruction = deciders.obstruction
         self._detector = deciders.detector
         self._media_clock = media_clock
+        before = alarms.holding()
+        self._detector.resume(self._where(before, Condition.SPILL))
+        self._obstruction.resume(self._where(before, Condition.OBSTRUCTED))
+        # A lost camera is proved seen by its first frame; the others take a while.
+        self._unsettled: set[Condition] = {c for c, well in before if well is None and c != Condition.CAMERA_LOST}
+        self._settled_s: float | None = None
+        self._gone = [well for well in alarms.known() if well is not None and well not in wells.ids]
 
     @property
     def camera(self) -> str:
@@ -112,13 +130,41 @@ class Pipeline:
 
     def well_states(self) -> list[WellState]:
         """One per well."""
-        hidden = np.where(self._obstruction.obstructed, WellState.OBSTRUCTED, WellState.WATCHING)
-        return [WellState(state) for state in np.where(self.wells.in_service, hidden, WellState.OUT_OF_SERVICE)]
+        watched = zip(self.wells.ids, self.wells.in_service, self._obstruction.obstructed, strict=True)
+        return [
+            self._well_state(well, in_service=bool(in_service), obstructed=bool(obstructed))
+            for well, in_service, obstructed in watched
+        ]
+
+    def _well_state(self, well: str, *, in_service: bool, obstructed: bool) -> WellState:
+        suppressed = self.alarms.suppressed(well)
+        if not in_service or suppressed == AlarmState.OUT_OF_SERVICE:
+            return WellState.OUT_OF_SERVICE
+        if suppressed == AlarmState.SHELVED:
+            return WellState.SHELVED
+        return WellState.OBSTRUCTED if obstructed else WellState.WATCHING
 
     def step(self, item: Frame | Gap) -> list[AlarmEvent]:
         """What is news after this frame, or after the camera was found blind."""
         events = self._watch(item) if isinstance(item, Frame) else self._lose(item)
-        return [event for event in events if event is not None]
+        return [*(event for event in events if event is not None), *self.tick(item.at, item.time_s)]
+
+    def tick(self, at: datetime, time_s: float) -> list[AlarmEvent]:
+        """What is news because time passed, frames or not: shelves end, alarms call again."""
+        moment = self._moment(at, time_s)
+        gone, self._gone = self._gone, []
+        because = replace(moment, reason="the wells file no longer has this well")
+        return [*(event for well in gone for event in self.alarms.forget(well, because)), *self.alarms.tick(moment)]
+
+    def command(self, command: Command, at: datetime, time_s: float) -> list[AlarmEvent]:
+        """What is news because somebody asked for it. Raises CommandError when it makes no sense now."""
+        if command.well is not None:
+            if command.well not in self.wells.ids:
+                raise CommandError(f"camera {self.camera} has no well {command.well!r}")
+            served = self.wells.in_service[self.wells.ids.index(command.well)]
+            if not served and command.command in (Verb.SHELVE, Verb.OUT_OF_SERVICE, Verb.IN_SERVICE):
+                raise CommandError(f"well {command.well!r} is out of service in the wells file; change it there")
+        return self.alarms.obey(command, self._moment(at, time_s))
 
     def _lose(self, gap: Gap) -> list[AlarmEvent | None]:
         return self._blind(gap, Condition.CAMERA_LOST, gap.reason)
@@ -129,9 +175,22 @@ class Pipeline:
         return self._tell_camera(item, condition)
 
     def _tell_camera(self, item: Frame | Gap, holds: Condition | None) -> list[AlarmEvent | None]:
-        moment = self._moment(item)
-        ended = [self.alarms.set_active(c, None, active=False, moment=moment) for c in BLINDING if c != holds]
+        moment = self._moment(item.at, item.time_s)
+        kept = self._kept(item, holds)
+        ended = [
+            self.alarms.set_active(c, None, active=False, moment=moment)
+            for c in BLINDING
+            if c != holds and c not in kept
+        ]
         return [*ended, self.alarms.set_active(holds, None, active=True, moment=moment) if holds else None]
+
+    def _kept(self, item: Frame | Gap, holds: Condition | None) -> set[Condition]:
+        """The conditions from before a restart of which nothing can be said yet."""
+        if self._settled_s is None and isinstance(item, Frame):
+            self._settled_s = item.time_s + SETTLE_S
+        if holds or (self._settled_s is not None and item.time_s >= self._settled_s):
+            self._unsettled.clear()
+        return self._unsettled
 
     def _watch(self, frame: Frame) -> list[AlarmEvent | None]:
         self._health.see(frame.time_s, self._senses.look(frame))
@@ -171,23 +230,27 @@ class Pipeline:
         return CameraState.WATCHING, None
 
     def _tell_common(self, frame: Frame) -> list[AlarmEvent | None]:
-        common = self._detector.common
-        return [self.alarms.set_active(Condition.COMMON_CAUSE, None, active=common, moment=self._moment(frame))]
+        common = self._detector.common or Condition.COMMON_CAUSE in self._unsettled
+        moment = self._moment(frame.at, frame.time_s)
+        return [self.alarms.set_active(Condition.COMMON_CAUSE, None, active=common, moment=moment)]
 
     def _tell_wells(
         self, frame: Frame, condition: Condition, before: Bools, now: Bools, scores: F32 | None = None
     ) -> list[AlarmEvent | None]:
         events = []
         for i in np.flatnonzero(now != before):
-            score = None if scores is None else float(scores[i])
-            moment = self._moment(frame, score=score, threshold=None if scores is None else self._detector.threshold)
+            moment = self._moment(frame.at, frame.time_s)
+            if scores is not None:
+                moment = replace(moment, score=_six_digits(scores[i]), threshold=_six_digits(self.threshold))
             events.append(self.alarms.set_active(condition, self.wells.ids[i], active=bool(now[i]), moment=moment))
         return events
 
-    def _moment(self, item: Frame | Gap, *, score: float | None = None, threshold: float | None = None) -> Moment:
-        return Moment(
-            at=item.at,
-            media_time_s=round(item.time_s, 3) if self._media_clock else None,
-            score=None if score is None else float(f"{score:.6g}"),
-            threshold=None if threshold is None else float(f"{threshold:.6g}"),
-        )
+    def _moment(self, at: datetime, time_s: float) -> Moment:
+        return Moment(at=at, time_s=time_s, media_time_s=round(time_s, 3) if self._media_clock else None)
+
+    def _where(self, holding: set[tuple[Condition, str | None]], condition: Condition) -> Bools:
+        return np.array([(condition, well) in holding for well in self.wells.ids], np.bool_)
+
+
+def _six_digits(value: float) -> float:
+    return float(f"{value:.6g}")

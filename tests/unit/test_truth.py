@@ -23,7 +23,7 @@ def raised(*alarms: tuple[str, float]) -> list[AlarmEvent]:
     made = Alarms("cam", model="m", next_seq=itertools.count(1).__next__)
     events = []
     for well, time_s in alarms:
-        moment = Moment(at=START + timedelta(seconds=time_s), media_time_s=time_s)
+        moment = Moment(at=START + timedelta(seconds=time_s), time_s=time_s, media_time_s=time_s)
         events.append(made.set_active(Condition.SPILL, well, active=True, moment=moment))
         events.append(made.set_active(Condition.SPILL, well, active=False, moment=moment))
     return [event for event in events if event]

@@ -3,29 +3,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-import pytest
-
-from spillwatch.records import AlarmState, Condition, Priority
-from spillwatch.watch.alarms import Alarms, Moment, state_of
+from spillwatch.records import Condition, Priority
+from spillwatch.watch.alarms import Alarms, Moment
 from tests.support.simulated import START
-
-
-@pytest.mark.parametrize(
-    ("active", "acked", "state"),
-    [
-        (True, False, AlarmState.UNACKNOWLEDGED),
-        (True, True, AlarmState.ACKNOWLEDGED),
-        (False, False, AlarmState.RTN_UNACKNOWLEDGED),
-        (False, True, AlarmState.NORMAL),
-    ],
-)
-def test_the_state_follows_from_the_two_memories(active: bool, acked: bool, state: AlarmState) -> None:
-    assert state_of(active=active, acked=acked) == state
 
 
 def test_only_changes_are_news() -> None:
     alarms = Alarms("cam", model="m", next_seq=itertools.count(1).__next__)
-    moment = Moment(at=START, score=1.0)
+    moment = Moment(at=START, time_s=0.0, score=1.0)
     assert alarms.set_active(Condition.SPILL, "1", active=False, moment=moment) is None
     raised = alarms.set_active(Condition.SPILL, "1", active=True, moment=moment)
     assert alarms.set_active(Condition.SPILL, "1", active=True, moment=moment) is None
@@ -40,7 +25,7 @@ def test_ids_are_unique_and_pair_a_raise_with_its_return() -> None:
     alarms = Alarms("cam", model="m", next_seq=itertools.count(1).__next__)
     ids = []
     for second, active in enumerate([True, False, True, False]):
-        moment = Moment(at=START.replace(second=second))
+        moment = Moment(at=START.replace(second=second), time_s=second)
         event = alarms.set_active(Condition.SPILL, "1", active=active, moment=moment)
         assert event is not None
         ids.append(event.id)
@@ -51,7 +36,7 @@ def test_ids_are_unique_and_pair_a_raise_with_its_return() -> None:
 
 def test_wells_and_conditions_are_apart() -> None:
     alarms = Alarms("cam", model="m", next_seq=itertools.count(1).__next__)
-    moment = Moment(at=START)
+    moment = Moment(at=START, time_s=0.0)
     events = [
         alarms.set_active(Condition.SPILL, "1", active=True, moment=moment),
         alarms.set_active(Condition.SPILL, "2", active=True, moment=moment),
