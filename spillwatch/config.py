@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from spillwatch.errors import ConfigError
-from spillwatch.records import Condition, Verb
+from spillwatch.records import SITE, Condition, Verb
 
 
 def _expand(value: object) -> object:
@@ -184,6 +184,26 @@ class EventsSettings(Section):
     """JSON lines, one per alarm event, appended."""
 
 
+class StateSettings(Section):
+    """What survives a restart: alarms, shelves, undelivered events, and the history."""
+
+    directory: PathSetting | None = None
+    """Default: the state directory that systemd gives, else ~/.local/state/spillwatch."""
+    history_days: Annotated[float, Field(gt=0, le=36500)] = 400.0
+    """Events and commands are kept for so long ..."""
+    history_events: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000
+    """... and no more than so many of each (about 1 kB an event)."""
+
+    def folder(self) -> Path:
+        """Where it is."""
+        if self.directory:
+            return self.directory
+        if given := os.environ.get("STATE_DIRECTORY"):
+            return Path(given.split(":")[0])
+        home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        return Path(home) / "spillwatch"
+
+
 class LogSettings(Section):
     """The daemon's own log, on standard error."""
 
@@ -269,6 +289,7 @@ class Settings(BaseSettings):
     commands: CommandSettings = CommandSettings()
     mqtt: MqttSettings = MqttSettings()
     events: EventsSettings = EventsSettings()
+    state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
     cameras: tuple[CameraSettings, ...] = ()
 
@@ -281,6 +302,8 @@ class Settings(BaseSettings):
         ids = [camera.id for camera in self.cameras]
         if twice := {i for i in ids if ids.count(i) > 1}:
             raise ValueError(f"camera id {sorted(twice)[0]!r} is used twice")
+        if SITE in ids:
+            raise ValueError(f"camera id {SITE!r} stands for the site itself; choose another")
         return self
 
     @classmethod
@@ -333,7 +356,7 @@ def load(path: Path | None) -> Settings:
         raise ConfigError("\n".join(faults)) from None
 
 
-_PATH_KEYS = {"path", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file"}
+_PATH_KEYS = {"path", "directory", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file"}
 
 
 def _anchor(data: dict[str, Any], folder: Path) -> None:

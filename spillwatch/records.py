@@ -6,7 +6,10 @@ back (the monotonic clock live, the video's time-stamps in replay) and from whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import json
+import math
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
 U8 = npt.NDArray[np.uint8]
@@ -316,9 +318,20 @@ class Answer:
     at: datetime
 
 
+SITE = "-"
+"""Stands for a camera in alarms of the site itself, such as a full disk; no camera may be called so."""
+
+HEARTBEAT_S = 5.0
+"""A camera's status is repeated this often; three times as long without one means that nobody is watching."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStatus:
-    """Retained: what a camera's wells can count on. ``last_frame_age_s`` is None before the first frame."""
+    """Retained: what a camera's wells can count on, in this ``state`` since ``since``, told every ``heartbeat_s``.
+
+    ``last_frame_age_s`` is None before the first frame, ``last_score_age_s`` before the first that wells were scored
+    in. ``wells`` counts them by their state; a blind camera watches none.
+    """
 
     camera: str
     state: CameraState
@@ -326,19 +339,31 @@ class CameraStatus:
     fps: float
     last_frame_age_s: float | None
     at: datetime
+    since: datetime | None = None
+    last_score_age_s: float | None = None
+    wells: dict[WellState, int] = field(default_factory=dict)
+    heartbeat_s: float = HEARTBEAT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WellStatus:
-    """Retained: whether one well is watched."""
+    """Retained: whether one well is watched, and since when that is so."""
 
     camera: str
     well: str
     state: WellState
     at: datetime
+    since: datetime | None = None
 
 
-Message = AlarmEvent | CameraStatus | WellStatus
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteStatus:
+    """What spillwatch itself must do without at the moment, such as ``storage``; empty when all is well."""
+
+    degraded: tuple[str, ...]
+
+
+Message = AlarmEvent | CameraStatus | WellStatus | SiteStatus
 
 
 def rfc3339(at: datetime) -> str:
@@ -347,6 +372,21 @@ def rfc3339(at: datetime) -> str:
 
 
 def to_json(record: Message | Answer) -> dict[str, Any]:
-    """A record as a dict of plain JSON values, in the order of its fields."""
-    values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    return {name: rfc3339(value) if name == "at" else value for name, value in values}
+    """A record as a dict of plain JSON values, in the order of its fields; numbers that JSON lacks become None."""
+    return {column.name: _plain(getattr(record, column.name)) for column in fields(record)}
+
+
+def encode(record: Message | Answer) -> str:
+    """A record as compact JSON on one line: the same text in MQTT, in files and in the database."""
+    return json.dumps(to_json(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        # An alarm that readers refuse for its NaN would be worse than one without its score
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return rfc3339(value) if isinstance(value, datetime) else value

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from typing import TYPE_CHECKING, Self
 
 from spillwatch.errors import PublishError
-from spillwatch.records import AlarmEvent, Message, to_json
+from spillwatch.records import AlarmEvent, Message, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
-
-
-def encode(message: Message) -> str:
-    """A message as compact JSON on one line, keys in the record's order: the same text in MQTT and JSONL."""
-    values = to_json(message)
-    # JSON knows no NaN or infinity; an alarm that readers refuse would be worse than one without its score
-    finite = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
-    return json.dumps(finite, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 class JsonlPublisher:

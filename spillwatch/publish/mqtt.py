@@ -24,10 +24,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from spillwatch.errors import PublishError
-from spillwatch.publish.jsonl import encode
 from spillwatch.publish.outgoing import Queue
 from spillwatch.publish.tls import tls_context
-from spillwatch.records import AlarmEvent, CameraStatus, Message, WellStatus, rfc3339
+from spillwatch.records import AlarmEvent, CameraStatus, Message, WellStatus, encode, rfc3339
 
 if TYPE_CHECKING:
     from spillwatch.config import MqttSettings

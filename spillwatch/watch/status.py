@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spillwatch.records import CameraState, CameraStatus, WellState, WellStatus
+import numpy as np
+
+from spillwatch.records import HEARTBEAT_S, CameraState, CameraStatus, WellState, WellStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,47 +14,62 @@ if TYPE_CHECKING:
     from spillwatch.records import Frame
     from spillwatch.watch.pipeline import Pipeline
 
-EVERY_S = 5.0
-"""A camera's status is repeated this often, so that its age tells whether anybody is still watching."""
-
 
 class StatusBoard:
     """The statuses of one camera."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._told_wells: dict[str, WellState] = {}
+        self._wells: dict[str, tuple[WellState, datetime]] = {}
         self._told: tuple[CameraState, str | None] | None = None
         self._told_s = 0.0
+        self._since: tuple[CameraState, datetime] | None = None
         self._frames = 0
         self._last_frame_s: float | None = None
+        self._last_score_s: float | None = None
 
     def count(self, frame: Frame) -> None:
-        """A frame was scored."""
+        """A frame has been through the pipeline."""
         self._frames += 1
         self._last_frame_s = frame.time_s
+        view = self._pipeline.view
+        if view is not None and view.time_s == frame.time_s and np.isfinite(view.scores).any():
+            self._last_score_s = frame.time_s
 
     def update(self, at: datetime, time_s: float) -> list[CameraStatus | WellStatus]:
         """The statuses that are due now; wells first, so that no camera says "watching" before its wells do."""
         due: list[CameraStatus | WellStatus] = []
-        for well, state in zip(self._pipeline.wells.ids, self._pipeline.well_states(), strict=True):
-            if self._told_wells.get(well) != state:
-                self._told_wells[well] = state
-                due.append(WellStatus(camera=self._pipeline.camera, well=well, state=state, at=at))
+        states = self._pipeline.well_states()
+        for well, state in zip(self._pipeline.wells.ids, states, strict=True):
+            if well not in self._wells or self._wells[well][0] != state:
+                self._wells[well] = state, at
+                due.append(WellStatus(camera=self._pipeline.camera, well=well, state=state, at=at, since=at))
         now = (self._pipeline.camera_state, self._pipeline.reason)
         elapsed_s = time_s - self._told_s
-        if now != self._told or elapsed_s >= EVERY_S:
-            due.append(self._camera_status(at, time_s, elapsed_s))
+        if now != self._told or elapsed_s >= HEARTBEAT_S:
+            due.append(self._camera_status(states, at, time_s, elapsed_s))
             self._told, self._told_s, self._frames = now, time_s, 0
         return due
 
-    def _camera_status(self, at: datetime, time_s: float, elapsed_s: float) -> CameraStatus:
-        seen = self._last_frame_s
+    def _camera_status(self, wells: list[WellState], at: datetime, time_s: float, elapsed_s: float) -> CameraStatus:
+        state = self._pipeline.camera_state
+        if self._since is None or self._since[0] != state:
+            self._since = state, at
+        counts = {kind: wells.count(kind) for kind in WellState}
+        if state == CameraState.BLIND:
+            counts[WellState.WATCHING] = 0
         return CameraStatus(
             camera=self._pipeline.camera,
-            state=self._pipeline.camera_state,
+            state=state,
             reason=self._pipeline.reason,
             fps=round(self._frames / elapsed_s, 2) if self._told and elapsed_s > 0 else 0.0,
-            last_frame_age_s=None if seen is None else round(max(time_s - seen, 0.0), 3),
+            last_frame_age_s=_age_s(self._last_frame_s, time_s),
             at=at,
+            since=self._since[1],
+            last_score_age_s=_age_s(self._last_score_s, time_s),
+            wells=counts,
         )
+
+
+def _age_s(then_s: float | None, now_s: float) -> float | None:
+    return None if then_s is None else round(max(now_s - then_s, 0.0), 3)
