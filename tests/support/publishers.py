@@ -49,7 +49,7 @@ def alarm_event(seq: int, **changes: Any) -> AlarmEvent:
         "active": True,
         "acked": False,
         "priority": Priority.HIGH,
-        "at": AT + timedelta(seconds=seq),
+        "at": AT + timedelta(seconds=seq % 1_000_000),
         "score": 0.0421,
         "threshold": 0.0187,
         "model": "2026-11",

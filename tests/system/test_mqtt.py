@@ -58,11 +58,21 @@ def refusal(subject: MqttPublisher) -> str:
 
 
 def well_status(well: str, state: WellState = WellState.WATCHING) -> WellStatus:
-    return WellStatus(camera="cam1", well=well, state=state, at=AT)
+    return WellStatus(camera="cam1", well=well, state=state, at=AT, since=AT)
 
 
 def camera_status(state: CameraState = CameraState.WATCHING) -> CameraStatus:
-    return CameraStatus(camera="cam1", state=state, reason=None, fps=25.0, last_frame_age_s=0.04, at=AT)
+    return CameraStatus(
+        camera="cam1",
+        state=state,
+        reason=None,
+        fps=25.0,
+        last_frame_age_s=0.04,
+        at=AT,
+        since=AT,
+        last_score_age_s=0.04,
+        wells={WellState.WATCHING: 84, WellState.OBSTRUCTED: 0},
+    )
 
 
 def numbers(subscriber: Subscriber) -> list[int]:
@@ -115,11 +125,13 @@ def test_topics_and_payloads_to_the_letter(broker: Broker) -> None:
             [
                 "site/line/cam1/status",
                 '{"camera":"cam1","state":"watching","reason":null,"fps":25.0,"last_frame_age_s":0.04,'
-                '"at":"2026-11-24T10:00:00.125Z"}',
+                '"at":"2026-11-24T10:00:00.125Z","since":"2026-11-24T10:00:00.125Z","last_score_age_s":0.04,'
+                '"wells":{"watching":84,"obstructed":0},"heartbeat_s":5.0}',
             ],
             [
                 "site/line/cam1/3L4/state",
-                '{"camera":"cam1","well":"3L4","state":"watching","at":"2026-11-24T10:00:00.125Z"}',
+                '{"camera":"cam1","well":"3L4","state":"watching","at":"2026-11-24T10:00:00.125Z",'
+                '"since":"2026-11-24T10:00:00.125Z"}',
             ],
             ["site/line/cam1/3L4/alarm", spill],
             ["site/line/cam1/alarm", dark],

@@ -10,9 +10,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,9 +22,10 @@ from spillwatch.store import keeping
 from spillwatch.store.database import FolderInUseError
 from spillwatch.store.keeping import Store
 from tests.support.publishers import alarm_event
+from tools.rig.disk import fill, small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 AT = datetime(2026, 11, 24, 10, 0, 0, 125_001, tzinfo=UTC)
 
@@ -212,32 +212,6 @@ def test_a_process_killed_at_any_moment_loses_nothing_that_it_had_recorded(tmp_p
 # Disks that fail
 
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own, which can be filled."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if not shutil.which("mount") or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Leave not one free byte."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-    return ballast
-
-
 @pytest.mark.logs_error("store.degraded")
 def test_a_full_disk_costs_no_alarm_and_is_made_up_for(tmp_path: Path, log: list[dict[str, object]]) -> None:
     clock = Clock()
@@ -388,8 +362,8 @@ def test_a_database_that_breaks_while_it_is_used_is_begun_anew_with_all_that_is_
     with store(tmp_path) as subject:
         raised(subject, 300)
         assert taken(subject, 1)  # the rest of a page is in memory
-        subject._database._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # noqa: SLF001
-        subject._database._opened().execute("PRAGMA cache_size=0")  # noqa: SLF001
+        subject._database._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        subject._database._opened().execute("PRAGMA cache_size=0")
         with (tmp_path / "spillwatch.db").open("r+b") as file:
             file.truncate(file.seek(0, os.SEEK_END) // 8 // 4096 * 4096)
             file.seek(4096)
