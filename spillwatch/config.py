@@ -6,6 +6,7 @@ Each part of the house gets its own section and never the whole. Unknown keys ar
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import stat
@@ -58,6 +59,15 @@ def _topic(value: str) -> str:
         _topic_level(level)
     return value
 
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_SHORTEST_TOKEN = 16  # characters
 
 PathSetting = Annotated[Path, BeforeValidator(_expand)]
 SecretFile = Annotated[Path, BeforeValidator(_expand), AfterValidator(_secret)]
@@ -204,6 +214,48 @@ class StateSettings(Section):
         return Path(home) / "spillwatch"
 
 
+class PageSettings(Section):
+    """The operators' page: a small web server for browsers."""
+
+    enabled: bool = False
+    """True: serve it."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8380
+    """TCP port."""
+    beyond_loopback: bool = False
+    """True: `host` may be an address that other machines reach. Better: a reverse proxy with TLS on this machine."""
+    token_file: SecretFile | None = None
+    """File that holds the token alone, which opens the page; 16 characters at least, not readable by everyone."""
+    user_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    """Header in which a reverse proxy on this machine names the user whom it has let in, such as X-Remote-User."""
+
+    def token(self) -> str | None:
+        """The token, read when it is needed; None without a token_file."""
+        token = read_secret(self.token_file)
+        if token is not None and len(token) < _SHORTEST_TOKEN:
+            raise ConfigError(
+                f"page.token_file {self.token_file}: the token has {len(token)} characters, which can be guessed; "
+                "make one with: openssl rand -hex 16"
+            )
+        return token
+
+    @model_validator(mode="after")
+    def _guarded(self) -> PageSettings:
+        if not self.enabled:
+            return self
+        if self.token_file is None and self.user_header is None:
+            raise ValueError("the page needs token_file or user_header: nobody may acknowledge alarms unknown")
+        if not _is_loopback(self.host):
+            if not self.beyond_loopback:
+                raise ValueError(
+                    f"host {self.host!r} can be reached by other machines; set beyond_loopback = true if that is meant"
+                )
+            if self.user_header is not None:
+                raise ValueError("user_header needs a host of this machine alone, since anybody could send the header")
+        return self
+
+
 class LogSettings(Section):
     """The daemon's own log, on standard error."""
 
@@ -290,6 +342,7 @@ class Settings(BaseSettings):
     mqtt: MqttSettings = MqttSettings()
     events: EventsSettings = EventsSettings()
     state: StateSettings = StateSettings()
+    page: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
     cameras: tuple[CameraSettings, ...] = ()
 
@@ -356,7 +409,9 @@ def load(path: Path | None) -> Settings:
         raise ConfigError("\n".join(faults)) from None
 
 
-_PATH_KEYS = {"path", "directory", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file"}
+_PATH_KEYS = {
+    "path", "directory", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file", "token_file"
+}  # fmt: skip
 
 
 def _anchor(data: dict[str, Any], folder: Path) -> None:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Debian packages that the system tests use: a broker, an RTSP server, an emulated machine with a USB camera, systemd's
-# checker. Installs what is missing as root; otherwise says which tests will be skipped. Never fails: the tests say why
-# they skip.
+# checker, a browser. Installs what is missing as root; otherwise says which tests will be skipped. Never fails: the
+# tests say why they skip.
 missing=
 need() { # need COMMAND-OR-FILE PACKAGE...
   probe=$1; shift
@@ -25,6 +25,8 @@ need busybox busybox-static
 need cpio cpio
 need depmod kmod
 need v4l2-ctl v4l-utils
+need chromium chromium
+need chromedriver chromium-driver
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing:$missing"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from spillwatch.config import CameraSettings, MqttSettings, Settings, load
+from spillwatch.config import CameraSettings, MqttSettings, PageSettings, Settings, load
 from spillwatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_the_example_loads_with_every_line_in_force(
     tmp_path: Path, write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    for name in ("mqtt-password", "mqtt-key", "cam1-password"):
+    for name in ("mqtt-password", "mqtt-key", "cam1-password", "page-token"):
         secret(tmp_path / f"credentials_{name}")
     settings = load(write(uncommented(EXAMPLE.read_text())))
 
@@ -276,3 +276,32 @@ def test_a_password_file_that_vanished_or_is_no_text_is_named(tmp_path: Path) ->
 
 def test_there_is_no_password_without_a_file() -> None:
     assert MqttSettings().password() is None
+
+
+# The operators' page
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", "the page needs token_file or user_header"),
+        ('user_header = "X-User"\nhost = "10.0.0.5"', "can be reached by other machines; set beyond_loopback = true"),
+        ('user_header = "X-User"\nhost = "10.0.0.5"\nbeyond_loopback = true', "needs a host of this machine alone"),
+        ('user_header = "X-User"\nhost = "0.0.0.0"', "can be reached by other machines"),
+        ('user_header = "X: User"', "page.user_header"),
+    ],
+)
+def test_a_page_that_anybody_could_open_is_refused(lines: str, said: str, fault: Callable[[str], str]) -> None:
+    assert said in fault(f"[page]\nenabled = true\n{lines}\n")
+
+
+def test_a_page_beyond_loopback_must_be_asked_for(tmp_path: Path, write: Callable[[str], Path]) -> None:
+    secret(tmp_path / "token")
+    text = f'[page]\nenabled = true\nhost = "10.0.0.5"\nbeyond_loopback = true\ntoken_file = "{tmp_path / "token"}"\n'
+    assert load(write(text)).page.host == "10.0.0.5"
+
+
+def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
+    secret(tmp_path / "token")  # a short one
+    with pytest.raises(ConfigError, match="can be guessed; make one with: openssl rand -hex 16"):
+        PageSettings(enabled=True, token_file=tmp_path / "token").token()
