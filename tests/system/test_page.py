@@ -9,9 +9,9 @@ import pytest
 
 from spillwatch.records import CameraState, Condition, Priority
 from spillwatch.wells import wellmap
-from tests.support.broker import wait_until
 from tests.support.browser import chromium
 from tests.support.page import TOKEN, DrawnSite, Served
+from tools.rig import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
