@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import cv2
-import torch
+from threadpoolctl import threadpool_limits
 
 from spillwatch.config import AlarmSettings
 from spillwatch.errors import ConfigError
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 
 def one_core_each() -> None:
     """Small arrays on one core each: decoding and analysis already overlap, and more threads only get in the way."""
-    torch.set_num_threads(1)
+    threadpool_limits(1)  # numpy's matrix products
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch, which reads it if a model needs torch at all
     cv2.setNumThreads(1)
 
 

@@ -167,7 +167,7 @@ def seed_path(rgb: U8, wells: Wells, network: torch.nn.Module) -> Callable[[], l
 
 def bench_seed(console: Console, clip: Clip, frame: Frame, ours_ms: float) -> None:
     """Crops per second, ours against the seed document's way."""
-    from spillwatch.model.network import Architecture
+    from spillwatch.model.architecture import Architecture
     from spillwatch.model.network import build as make_network
 
     rgb = np.ascontiguousarray(to_bgr(frame.planes)[:, :, ::-1])

@@ -12,14 +12,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor
+from safetensors.numpy import save as to_bytes
 
 from spillwatch.errors import ModelError
-from spillwatch.model.network import SIDE, Architecture, shapes
+from spillwatch.model.architecture import SIDE, Architecture, shapes
 from spillwatch.records import Preprocessing
+
+State = dict[str, npt.NDArray[Any]]
 
 VERSION = 1
 KEYS = frozenset(
@@ -58,7 +60,7 @@ class Bundle:
     spill_quantiles: dict[str, float]
     metrics: dict[str, Any]
     data_digest: str
-    state: dict[str, Tensor] = field(repr=False)
+    state: State = field(repr=False)
 
 
 def default_path() -> Path:
@@ -66,19 +68,18 @@ def default_path() -> Path:
     return Path(str(resources.files("spillwatch") / "models" / "default.safetensors"))
 
 
-def name_of(preset: str, state: dict[str, Tensor]) -> str:
+def name_of(preset: str, state: State) -> str:
     """``preset-`` and 8 hex digits of the weights, so that an alarm says exactly which model spoke."""
     digest = hashlib.sha256()
     for key in sorted(state):
-        digest.update(key.encode() + state[key].detach().cpu().contiguous().numpy().tobytes())
+        digest.update(key.encode() + state[key].tobytes())
     return f"{preset}-{digest.hexdigest()[:8]}"
 
 
 def save(bundle: Bundle, path: Path) -> None:
     """Write all or nothing: a reader sees the old file or the new one."""
     metadata = {key: value for key, value in asdict_shallow(bundle).items() if key != "state"} | {"version": VERSION}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in bundle.state.items()}
-    data = to_bytes(tensors, metadata={"spillwatch": json.dumps(metadata, sort_keys=True, allow_nan=False)})
+    data = to_bytes(bundle.state, metadata={"spillwatch": json.dumps(metadata, sort_keys=True, allow_nan=False)})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -105,7 +106,7 @@ def asdict_shallow(bundle: Bundle) -> dict[str, Any]:
 def load(path: Path) -> Bundle:
     """Read and check a model file; every fault is a ModelError that names the file, the value and the mend."""
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError as exc:
@@ -132,7 +133,7 @@ def _checked(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     return dict(values)
 
 
-def _bundle(path: Path, values: dict[str, Any], state: dict[str, Tensor]) -> Bundle:
+def _bundle(path: Path, values: dict[str, Any], state: State) -> Bundle:
     try:
         architecture = Architecture(**values["architecture"])
         wanted = shapes(architecture)
@@ -155,12 +156,12 @@ def _bundle(path: Path, values: dict[str, Any], state: dict[str, Tensor]) -> Bun
     return Bundle(architecture=architecture, preprocessing=preprocessing, threshold=threshold, state=state, **fields)
 
 
-def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: dict[str, Tensor]) -> None:
+def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: State) -> None:
     for name in sorted(wanted.keys() | state.keys()):
-        found = tuple(state[name].shape) if name in state else None
+        found = state[name].shape if name in state else None
         if found != wanted.get(name):
             raise ModelError(
                 f"model {path} has tensor {name} of shape {found}, not {wanted.get(name)} as it says; train it again"
             )
-        if not torch.isfinite(state[name]).all():
+        if not np.isfinite(state[name]).all():
             raise ModelError(f"model {path} has numbers in tensor {name} that are not finite; train it again")

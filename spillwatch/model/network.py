@@ -7,36 +7,19 @@ it is matrix products, so that a frame of 84 wells costs one core a millisecond 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-SIDE = 32  # pixels of a well
-PATCH = 4  # pixels of a patch
-PATCHES = (SIDE // PATCH) ** 2
-VALUES = PATCH * PATCH * 3  # numbers in a patch
-LEVELS = 4  # a patch, 2x2 patches, 4x4 patches, the well
-LINEAR = (LEVELS, 2 * LEVELS + 1)  # the layers without ReLU: into the latent, into pixels
-# A pixel's row and column are (quarter, block, patch, pixel) each; the nested order keeps what is joined side by side.
-_SPLIT = (2, 2, 2, PATCH, 2, 2, 2, PATCH * 3)
-_NESTED = (0, 1, 5, 2, 6, 3, 7, 4, 8)
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What a bundle must say to rebuild its network; ``widths`` are the pyramid's, from a patch to the whole well."""
-
-    kind: Literal["seed", "pyramid"]
-    latent: int = 32
-    widths: tuple[int, ...] = (24, 64, 96, 96)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))  # JSON has lists only
-        if len(self.widths) != LEVELS:
-            raise ValueError(f"{len(self.widths)} widths instead of {LEVELS}")
+from spillwatch.model.architecture import (
+    LINEAR,
+    NESTED,
+    PATCHES,
+    SIDE,
+    SPLIT,
+    VALUES,
+    Architecture,
+    layer_sizes,
+)
 
 
 class SeedNetwork(nn.Module):
@@ -81,11 +64,8 @@ class PyramidNetwork(nn.Module):
     def __init__(self, architecture: Architecture, *, normed: bool = False) -> None:
         super().__init__()
         self.architecture = architecture
-        patch, *_, well = widths = architecture.widths
-        joins = [(4 * small, large) for small, large in pairwise(widths)]
-        up = [(VALUES, patch), *joins, (well, architecture.latent)]
-        down = [(outward, inward) for inward, outward in reversed(up)]
-        self.layers = nn.ModuleList(nn.Linear(*sizes) for sizes in [*up, *down])
+        widths = architecture.widths
+        self.layers = nn.ModuleList(nn.Linear(*sizes) for sizes in layer_sizes(architecture))
         # On the way back a layer makes four neighbours at once; they share one norm.
         normal_widths = [*widths, 0, *reversed(widths), 0]
         self.norms = nn.ModuleDict(
@@ -128,20 +108,16 @@ class PyramidNetwork(nn.Module):
         return plain.eval()
 
 
-def nested(pixels: Tensor) -> Tensor:
-    """(wells, 32, 32, 3) → a view of it by patches, quarter for quarter and in it block for block."""
-    return pixels.view(len(pixels), *_SPLIT).permute(_NESTED)
-
-
 def patches_of(pictures: Tensor) -> Tensor:
     """(wells, 3, 32, 32) → (wells, 64, 48), each patch as rows of RGB pixels, four neighbours always in a row."""
-    return nested(pictures.permute(0, 2, 3, 1).contiguous()).reshape(len(pictures), PATCHES, VALUES)
+    rows = pictures.permute(0, 2, 3, 1).contiguous().view(len(pictures), *SPLIT)
+    return rows.permute(NESTED).reshape(len(pictures), PATCHES, VALUES)
 
 
 def pictures_of(patches: Tensor) -> Tensor:
     """The way back."""
-    split = patches.reshape(len(patches), *(_SPLIT[axis - 1] for axis in _NESTED[1:]))
-    back = [_NESTED.index(axis) for axis in range(len(_NESTED))]
+    split = patches.reshape(len(patches), *(SPLIT[axis - 1] for axis in NESTED[1:]))
+    back = [NESTED.index(axis) for axis in range(len(NESTED))]
     return split.permute(back).reshape(len(patches), SIDE, SIDE, 3).permute(0, 3, 1, 2)
 
 
@@ -154,8 +130,8 @@ def build(architecture: Architecture) -> SeedNetwork | PyramidNetwork:
         return _KINDS[architecture.kind](architecture).eval()
 
 
-def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a network, without making one."""
+def seed_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of the seed's network, without making one."""
     with torch.device("meta"):
-        network = _KINDS[architecture.kind](architecture)
+        network = SeedNetwork(architecture)
     return {name: tuple(value.shape) for name, value in network.state_dict().items()}

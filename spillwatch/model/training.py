@@ -21,10 +21,11 @@ from torch import Generator, Tensor
 from spillwatch.errors import ModelError
 from spillwatch.model import augmentation as augment
 from spillwatch.model import calibration
-from spillwatch.model.bundle import Bundle, name_of
+from spillwatch.model.architecture import SIDE, Architecture
+from spillwatch.model.bundle import Bundle, State, name_of
 from spillwatch.model.dataset import Dataset, centre, load_folder
 from spillwatch.model.evaluation import score_all, wilson
-from spillwatch.model.network import SIDE, Architecture, PyramidNetwork, SeedNetwork
+from spillwatch.model.network import PyramidNetwork, SeedNetwork
 from spillwatch.model.scoring import Scorer
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Fitted(NamedTuple):
     """What a recipe hands back."""
 
     architecture: Architecture
-    state: dict[str, Tensor]
+    state: State
     curves: dict[str, list[float]]
     held: Held
 
@@ -292,5 +293,5 @@ def _pixels(pictures: Tensor) -> U8:
     return np.asarray((pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy(), np.uint8)
 
 
-def _state(network: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+def _state(network: torch.nn.Module) -> State:
+    return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from spillwatch.errors import ModelError
-from spillwatch.model.network import Architecture, PyramidNetwork, build, patches_of, pictures_of
+from spillwatch.model.architecture import Architecture
+from spillwatch.model.network import PyramidNetwork, build, patches_of, pictures_of
 from spillwatch.model.scoring import Scorer
+from spillwatch.model.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
     from spillwatch.model.bundle import Bundle
@@ -33,11 +35,19 @@ def test_shapes(bundle: Bundle, count: int) -> None:
 
 def test_the_score_is_what_the_network_says(bundle: Bundle) -> None:
     network = build(bundle.architecture)
-    network.load_state_dict(bundle.state)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in bundle.state.items()})
     pictures = torch.from_numpy(np.ascontiguousarray(crops(7))).float() / 255
     with torch.inference_mode():
         expected = (network(pictures) - pictures).square().mean((1, 2, 3)).numpy()
     assert Scorer(bundle, "cpu").score(crops(7)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_numpy_and_torch_agree(bundle: Bundle) -> None:
+    ours, theirs = Scorer(bundle, "cpu"), TorchEngine(bundle, "cpu")
+    pixels = np.ascontiguousarray(crops(7).transpose(0, 2, 3, 1))
+    assert ours.score(crops(7)) == pytest.approx(theirs.score(pixels), rel=1e-5)
+    expected = np.square(theirs.paint(pixels) - pixels / np.float32(255)).mean(3)
+    assert np.allclose(ours.errors(crops(7)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_scores_are_the_means_of_the_error_maps(bundle: Bundle) -> None:
@@ -71,7 +81,7 @@ def test_the_callers_crops_are_left_alone(bundle: Bundle) -> None:
 def test_no_score_is_zero_even_of_perfect_wells(bundle: Bundle) -> None:
     if bundle.architecture.kind == "seed":
         pytest.skip("its sigmoid never reaches black")
-    blank = {name: torch.zeros_like(value) for name, value in bundle.state.items()}
+    blank = {name: np.zeros_like(value) for name, value in bundle.state.items()}
     scorer = Scorer(type(bundle)(**(vars(bundle) | {"state": blank})), "cpu")
     black = np.zeros((2, 32, 32, 3), np.uint8).transpose(0, 3, 1, 2)
     assert (scorer.score(black) > 0).all()
@@ -81,7 +91,7 @@ def test_cuda_without_a_gpu_is_refused(bundle: Bundle, monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match=r"set model\.device to 'cpu' or 'auto'"):
         Scorer(bundle, "cuda")
-    assert Scorer(bundle, "auto").device.type == "cpu"
+    assert Scorer(bundle, "auto").device == "cpu"
 
 
 def test_crops_of_another_shape_are_a_fault_of_the_caller(bundle: Bundle) -> None:
