@@ -22,13 +22,17 @@ class Cropper:
 
     A well's box is resized to (height, width), blurred, and its middle square kept, all in one sampling map: the
     pixels around the square that the blur needs are sampled too and cut off again, mirrored at the box's edge as
-    ``cv2.GaussianBlur`` mirrors them, so that a crop equals the one that training made of the same box.
+    ``cv2.GaussianBlur`` mirrors them, so that a crop equals the one that training made of the same box. Where the
+    square is as high as the box, the strip's own edge is the box's, and the blur itself mirrors.
     """
 
     def __init__(self, wells: Wells, preprocessing: Preprocessing) -> None:
         self._wells = wells
         self._how = preprocessing
-        self._margin = preprocessing.blur_kernel // 2 if preprocessing.blur_sigma > 0 else 0
+        self._blurs = preprocessing.blur_sigma > 0
+        reach = preprocessing.blur_kernel // 2 if self._blurs else 0
+        # Wells stand side by side, so that across a margin is always needed, or one would bleed into the next.
+        self._margins = (0 if preprocessing.height == preprocessing.size else reach, reach)  # down, across
         self._size: tuple[int, int] | None = None
         self._luma: tuple[F32, F32]  # where to sample, x and y
         self._chroma: tuple[F32, F32]
@@ -46,21 +50,20 @@ class Cropper:
             raise WellsError(
                 f"the camera has moved by {shift[0]:.0f}, {shift[1]:.0f} px and no longer sees all wells; turn it back"
             )
-        side = self._how.size + 2 * self._margin
         luma = _moved(self._luma, shift)
         chroma = _moved(self._chroma, (shift[0] / 2, shift[1] / 2))
         y, u, v = _sample(planes.y, luma), _sample(planes.u, chroma), _sample(planes.v, chroma)
         strip = to_rgb(y, u, v, full_range=planes.full_range)
-        if self._margin:
+        if self._blurs:
             kernel = (self._how.blur_kernel, self._how.blur_kernel)
             strip = np.asarray(cv2.GaussianBlur(strip, kernel, self._how.blur_sigma), np.uint8)
-        inner = slice(self._margin, self._margin + self._how.size)
-        crops = strip.reshape(side, len(self._wells), side, 3)[inner, :, inner].transpose(1, 0, 2, 3)
-        return np.ascontiguousarray(crops).transpose(0, 3, 1, 2)
+        wide = strip.reshape(len(strip), len(self._wells), -1, 3)
+        down, across = (slice(margin, margin + self._how.size) for margin in self._margins)
+        return np.ascontiguousarray(wide[down, :, across].transpose(1, 0, 2, 3)).transpose(0, 3, 1, 2)
 
     def _aim(self, planes: Planes) -> None:
         check_fits(self._wells, width=planes.width, height=planes.height)
-        x, y = sampling(self._wells, self._how, self._margin)
+        x, y = sampling(self._wells, self._how, self._margins)
         self._luma = (x, y)
         half = np.float32(0.5)  # a chroma sample stands in the middle of 2x2 luma samples
         self._chroma = ((x - half) * half, (y - half) * half)
@@ -85,20 +88,20 @@ def _sample(plane: U8, maps: tuple[F32, F32]) -> U8:
     return np.asarray(cv2.remap(plane, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def sampling(wells: Wells, how: Preprocessing, margin: int) -> tuple[F32, F32]:
-    """Where to sample, in pixels of the frame: x and y as (side, wells * side) float32, side = size + 2 margin.
+def sampling(wells: Wells, how: Preprocessing, margins: tuple[int, int]) -> tuple[F32, F32]:
+    """Where to sample, in pixels of the frame: x and y, both (size + 2 down, wells * (size + 2 across)) float32.
 
-    The wells stand side by side in one wide strip, on whose long rows OpenCV's filters run fastest.
+    ``margins`` are down and across. The wells stand side by side in one wide strip, on whose long rows OpenCV's
+    filters run fastest.
     """
-    across = _offsets(how.size, how.width, margin)
-    down = _offsets(how.size, how.height, margin)
-    x = wells.centres[:, 0, None] + across * wells.sizes[:, 0, None]  # (wells, side)
-    y = wells.centres[:, 1, None] + down * wells.sizes[:, 1, None]
-    side = how.size + 2 * margin
-    shape = (side, len(wells), side)
+    down = _offsets(how.size, how.height, margins[0])
+    across = _offsets(how.size, how.width, margins[1])
+    x = wells.centres[:, 0, None] + across * wells.sizes[:, 0, None]  # (wells, columns)
+    y = wells.centres[:, 1, None] + down * wells.sizes[:, 1, None]  # (wells, rows)
+    shape = (len(down), len(wells), len(across))
     # A pixel's centre is at a whole number; a box of width w round c covers c - w/2 .. c + w/2.
-    xs = np.broadcast_to(x[None, :, :], shape).reshape(side, -1) - 0.5
-    ys = np.broadcast_to(y.T[:, :, None], shape).reshape(side, -1) - 0.5
+    xs = np.broadcast_to(x[None, :, :], shape).reshape(len(down), -1) - 0.5
+    ys = np.broadcast_to(y.T[:, :, None], shape).reshape(len(down), -1) - 0.5
     return xs.astype(np.float32), ys.astype(np.float32)
 
 
