@@ -17,7 +17,7 @@ from cysystemd.daemon import Notification, notify
 from spillwatch import build, profile
 from spillwatch.errors import ConfigError, PublishError, SpillwatchError
 from spillwatch.records import AlarmEvent, Frame, Gap
-from spillwatch.sources.live import LiveCamera
+from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.watch.status import StatusBoard
 from spillwatch.wells import wellmap
 
@@ -100,7 +100,10 @@ class Daemon:
     def _live(self, camera: CameraSettings) -> LiveCamera:
         make_source = partial(build.source, camera)
         wake = partial(self._bell.put, None)
-        return LiveCamera(camera.id, make_source, lost_after_s=camera.lost_after_s, wake=wake)
+        stuck_after_s = max(STUCK_AFTER_S, camera.open_timeout_s + 2 * camera.read_timeout_s)
+        return LiveCamera(
+            camera.id, make_source, lost_after_s=camera.lost_after_s, stuck_after_s=stuck_after_s, wake=wake
+        )
 
     def _make_publishers(self) -> Iterator[Publisher]:
         if self._settings.events.path:

@@ -3,6 +3,7 @@
 SpillwatchError
 ├── ConfigError     a setting is wrong: the key, the value and the mend
 ├── SourceError     frames cannot be had: a file, a stream, a device
+│   └── RefusedError    ... for the camera is there and says no
 ├── WellsError      a wells file is wrong or does not fit the picture
 ├── ModelError      a model or its training data is wrong
 ├── PublishError    a message cannot be handed on
@@ -24,6 +25,10 @@ class ConfigError(SpillwatchError):
 
 class SourceError(SpillwatchError):
     """A video, stream or camera gives no (more) frames."""
+
+
+class RefusedError(SourceError):
+    """A camera refuses this account: to ask again soon is no use and may lock it."""
 
 
 class WellsError(SpillwatchError):

@@ -49,12 +49,16 @@ class Planes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of one camera, at the moment it was taken."""
+    """One picture of one camera, at the moment it was taken.
+
+    ``lag_s`` is how much later it came than the stream's own clock says, against the stream's best; 0 where unknown.
+    """
 
     camera: str
     at: datetime
     time_s: float
     planes: Planes
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,24 @@ class Gap:
     at: datetime
     time_s: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureCounters:
+    """What a live camera's capture has been through since its start; ``lag_s`` is that of its last frame.
+
+    ``dropped`` frames were overtaken by newer ones; ``damaged`` ones were left out by the decoder. ``reconnects``
+    counts how often pictures came back, ``stalls`` how often the camera was blind for want of frames, ``abandoned``
+    the threads that hung in a library and were given up.
+    """
+
+    frames: int = 0
+    dropped: int = 0
+    damaged: int = 0
+    reconnects: int = 0
+    stalls: int = 0
+    abandoned: int = 0
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,11 @@ class Source(Protocol):
     """Frames in the order in which they were taken.
 
     Constructing one opens nothing. Entering it opens it and raises SourceError if that fails; iterating gives frames
-    until the end, or raises SourceError when the picture breaks off; leaving it lets everything go.
+    until the end, or raises SourceError when the picture breaks off; leaving it lets everything go. ``damaged`` counts
+    the pictures that were lost to errors of decoding since it was opened.
     """
+
+    damaged: int
 
     def __enter__(self) -> Self: ...
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 
 from spillwatch.records import U8, Planes
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import Packet, VideoFrame
     from av.video.plane import VideoPlane
     from av.video.stream import VideoStream
 
@@ -24,6 +25,32 @@ def one_thread(stream: VideoStream) -> None:
     """
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
+
+
+class WholePictures:
+    """A live stream's pictures without the damaged ones, nor those after them that are drawn on top of the damage.
+
+    From a fault to the next key frame nothing can be relied on; without a fault reported, pictures are whole.
+    """
+
+    def __init__(self) -> None:
+        self.damaged = 0
+        self._whole = True
+
+    def of(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        """A packet's pictures that can be relied on."""
+        try:
+            pictures = packet.decode()
+        except av.FFmpegError:
+            self.damaged += 1
+            self._whole = False
+            return []
+        return [picture for picture in pictures if self._is_whole(picture)]
+
+    def _is_whole(self, picture: VideoFrame) -> bool:
+        self._whole = not picture.is_corrupt and (self._whole or picture.key_frame)
+        self.damaged += not self._whole
+        return self._whole
 
 
 def planes_of(frame: VideoFrame) -> Planes:

@@ -42,6 +42,7 @@ class FileSource:
         self.frames: int | None = None
         self.duration_s: float | None = None
         self.started_at = _EPOCH
+        self.damaged = 0
         self._container: InputContainer | None = None
 
     def __enter__(self) -> Self:
@@ -66,6 +67,7 @@ class FileSource:
         first_s: float | None = None
         time_s = -1.0 / self.fps
         for picture in reading.pictures(container, stream):
+            self.damaged = reading.damaged
             if (picture.width, picture.height) != (self.width, self.height):
                 raise SourceError(
                     f"{self.path} changes its size from {self.width}x{self.height} to {picture.width}x{picture.height}"

@@ -13,14 +13,15 @@ import av
 import av.error
 from pydantic import SecretStr
 
-from spillwatch.errors import ConfigError, SourceError
+from spillwatch.errors import ConfigError, RefusedError, SourceError
 from spillwatch.records import Frame
-from spillwatch.sources.decoding import one_thread, planes_of
+from spillwatch.sources.decoding import WholePictures, one_thread, planes_of
+from spillwatch.sources.lag import Lag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from av import Packet, VideoFrame
+    from av import Packet
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -28,9 +29,18 @@ if TYPE_CHECKING:
 
 # TCP, for a lost packet smears the picture; no probing, for the SDP and the first key frame tell everything: the first
 # picture comes after 0.1 s instead of 2.3 s, and nothing is queued up behind it.
-_OPTIONS = {"rtsp_transport": "tcp", "fpsprobesize": "0", "probesize": "32768", "analyzeduration": "0"}
+# Video alone, for a sound track that goes on would hide that the pictures do not.
+_OPTIONS = {
+    "rtsp_transport": "tcp",
+    "allowed_media_types": "video",
+    "fpsprobesize": "0",
+    "probesize": "32768",
+    "analyzeduration": "0",
+}
+_MAX_PIXELS = str(36_000_000)  # 8K and a little; a hostile stream may claim anything, and memory is for all cameras
 _KEY_FRAME_WAIT_S = 15.0  # cameras send a key frame every 1 to 10 s, and nothing can be decoded before one
 
+_REFUSALS = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
 _MENDS: tuple[tuple[type[Exception], str], ...] = (
     (av.error.HTTPUnauthorizedError, "refuses this account (401); check username and password_file"),
     (av.error.HTTPForbiddenError, "forbids this account its stream (403); let the account view it"),
@@ -48,6 +58,7 @@ class RtspSource:
     def __init__(self, settings: CameraSettings) -> None:
         self._settings = settings
         self._name = masked_url(settings.url.get_secret_value() if settings.url else "", settings.username)
+        self.damaged = 0
         self._container: InputContainer | None = None
 
     def __enter__(self) -> Self:
@@ -56,7 +67,9 @@ class RtspSource:
         try:
             if not container.streams.video:
                 raise SourceError(f"{self._name} sends no video; check the path in url")
-            one_thread(container.streams.video[0])
+            stream = container.streams.video[0]
+            one_thread(stream)
+            stream.codec_context.options = {"max_pixels": _MAX_PIXELS}
         except BaseException:
             container.close()
             raise
@@ -72,11 +85,18 @@ class RtspSource:
         if self._container is None:
             raise RuntimeError("RtspSource is read inside its with block")
         stream = self._container.streams.video[0]
+        lag, pictures = Lag(), WholePictures()
         decoded_s = time.monotonic()
         for packet in self._packets(self._container, stream):
-            for picture in _decode(packet):
+            for picture in pictures.of(packet):
                 at, decoded_s = datetime.now(UTC), time.monotonic()
-                yield Frame(camera=self._settings.id, at=at, time_s=decoded_s, planes=planes_of(picture))
+                lag_s = lag.measure(picture.time, decoded_s)
+                if lag.lasts:
+                    raise SourceError(
+                        f"{self._name} sends pictures {lag_s:.1f} s late; lower its bit rate, or mend its network"
+                    )
+                yield Frame(camera=self._settings.id, at=at, time_s=decoded_s, planes=planes_of(picture), lag_s=lag_s)
+            self.damaged = pictures.damaged
             if time.monotonic() - decoded_s > _KEY_FRAME_WAIT_S:
                 raise SourceError(
                     f"{self._name} sends {stream.codec_context.name} that cannot be decoded; set the camera to H.264"
@@ -108,12 +128,13 @@ class RtspSource:
             return av.open(url.get_secret_value(), options=dict(_OPTIONS), timeout=limits, metadata_errors="replace")
         except (av.FFmpegError, OSError) as exc:
             waited_s = time.monotonic() - began_s
-            sentence = next((mend for kind, mend in _MENDS if isinstance(exc, kind)), None)
+            kind = RefusedError if isinstance(exc, _REFUSALS) else SourceError
+            sentence = next((mend for cause, mend in _MENDS if isinstance(exc, cause)), None)
             if sentence is None and waited_s >= min(limits):
                 sentence = f"does not answer within {waited_s:.0f} s; check the camera's power, network and address"
             elif sentence is None:
                 sentence = f"cannot be opened ({exc.strerror}); check the address in url"
-        raise SourceError(f"{self._name} {sentence}")  # out here, not "from exc", whose text holds the URL and password
+        raise kind(f"{self._name} {sentence}")  # out here, not "from exc", whose text holds the URL and password
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
         patience_s = self._settings.read_timeout_s
@@ -142,11 +163,3 @@ def masked_url(url: str, username: str | None = None) -> str:
     user, colon, _ = account.partition(":")
     shown = f"{username or user}:***@" if username or colon else f"{user}@" if user else ""
     return re.sub(r"(?i)((?:pass\w*?|pwd|token|secret|key)=)[^&/]*", r"\1***", f"{scheme}://{shown}{address}")
-
-
-def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """A packet's whole pictures; what is damaged is left out, since the next one comes soon."""
-    try:
-        return [picture for picture in packet.decode() if not picture.is_corrupt]
-    except av.FFmpegError:
-        return []

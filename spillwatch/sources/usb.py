@@ -35,6 +35,7 @@ class UsbSource:
         self._settings = settings
         device = str(settings.device)
         self.device = Path(f"/dev/video{device}" if device.isdecimal() else device)
+        self.damaged = 0
         self._capture: cv2.VideoCapture | None = None
 
     def __enter__(self) -> Self:

@@ -41,6 +41,7 @@ class ScriptedSource:
         self.script = script
         self.fails = fails
         self.sleep = sleep
+        self.damaged = 0
         self.opened = 0
         self.closed = 0
 

@@ -211,7 +211,7 @@ def test_a_killed_camera_is_a_gap_and_comes_back(own_server: RtspServer) -> None
         assert "refuses the connection" in gap.reason or "ended" in gap.reason or "broke off" in gap.reason
         own_server.start()
         watch.until(Frame, 30)  # the longest pause between two tries
-        assert watch.live.reconnects == 1
+        assert watch.live.counters.reconnects == 1
 
 
 def test_a_frozen_camera_is_a_gap_and_comes_back(own_server: RtspServer) -> None:
@@ -235,7 +235,7 @@ def test_a_slow_reader_gets_the_newest_frame(server: RtspServer) -> None:
         frame = watch.live.take()
         assert isinstance(frame, Frame)
         assert time.monotonic() - frame.time_s < 3 / FPS
-        assert watch.live.dropped >= 15
+        assert watch.live.counters.dropped >= 15
 
 
 def test_leaving_takes_less_than_a_second(server: RtspServer) -> None:
