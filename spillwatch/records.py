@@ -227,7 +227,7 @@ class AlarmEvent:
     in replay. ``score`` and ``threshold`` are the model's own units, None for camera conditions and
     where no picture made the change. ``first_out`` marks
     the first alarm of a group that was calm before, ``flood`` one of more than ten in ten minutes (EEMUA 191).
-    ``by`` and ``reason`` are those of the command that made the change, None where nobody did.
+    ``by`` and ``reason`` are those of the command that made the change; ``by`` is None where nobody did.
     """
 
     id: str

@@ -112,7 +112,7 @@ def _sentence(errors: list[ErrorDetails]) -> str:
     if error["type"] == "missing":
         return f"{key} is missing" + ("; null means the camera itself" if key == "well" else "")
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key or 'the command'} {message[:1].lower()}{message[1:]}"
+    return f"{key or 'the command'} {message[:1].lower()}{message[1:]}, not {_shown(error['input'])}"
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ touches the memories: what is held is still evaluated. What makes no sense now i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def reset(point: Point) -> Point:
     """Every alarm whose cause is gone becomes normal, latched and unacknowledged ones too; the others are left."""
     if all(life.cause for life in point.lives.values()):
         persisting = " and ".join(point.lives)
-        raise CommandError(f"its {persisting} persists" if persisting else "it has no alarm")
+        raise CommandError(f"its cause persists ({persisting})" if persisting else "it has no alarm")
     return _point({c: life for c, life in point.lives.items() if life.cause}, point.hold)
 
 
@@ -141,8 +142,7 @@ def bounded(point: Point, *, now_s: float, shelf_s: float) -> Point:
     """After a restart, with the clock perhaps set back meanwhile: no shelf beyond ``shelf_s``, no call yet to come."""
     hold = point.hold
     if hold and hold.kind == AlarmState.SHELVED:
-        ends_s = now_s + shelf_s if hold.ends_s is None else min(hold.ends_s, now_s + shelf_s)
-        hold = replace(hold, ends_s=ends_s)
+        hold = replace(hold, ends_s=min(hold.ends_s or math.inf, now_s + shelf_s))
     return Point({c: replace(life, told_s=min(life.told_s, now_s)) for c, life in point.lives.items()}, hold)
 
 

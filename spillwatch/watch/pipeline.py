@@ -176,19 +176,19 @@ class Pipeline:
 
     def _tell_camera(self, item: Frame | Gap, holds: Condition | None) -> list[AlarmEvent | None]:
         moment = self._moment(item.at, item.time_s)
-        kept = self._kept(item, holds)
+        unsettled = self._still_unsettled(item)
         ended = [
             self.alarms.set_active(c, None, active=False, moment=moment)
             for c in BLINDING
-            if c != holds and c not in kept
+            if c != holds and (holds or c not in unsettled)
         ]
         return [*ended, self.alarms.set_active(holds, None, active=True, moment=moment) if holds else None]
 
-    def _kept(self, item: Frame | Gap, holds: Condition | None) -> set[Condition]:
+    def _still_unsettled(self, item: Frame | Gap) -> set[Condition]:
         """The conditions from before a restart of which nothing can be said yet."""
         if self._settled_s is None and isinstance(item, Frame):
             self._settled_s = item.time_s + SETTLE_S
-        if holds or (self._settled_s is not None and item.time_s >= self._settled_s):
+        if self._settled_s is not None and item.time_s >= self._settled_s:
             self._unsettled.clear()
         return self._unsettled
 

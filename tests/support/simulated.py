@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spillwatch.records import Alignment, Frame, Gap, Planes, Sight, Wells
+from spillwatch.records import Alignment, Command, Frame, Gap, Planes, Sight, Wells
 from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
 from spillwatch.watch.health import Health
@@ -18,7 +18,8 @@ from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from spillwatch.records import F32, U8, AlarmEvent
+    from spillwatch.config import AlarmSettings
+    from spillwatch.records import F32, U8, AlarmEvent, Memory, Verb
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCALE = ScoreScale(normal=0.001, threshold=0.01, spill=0.1)
@@ -63,7 +64,15 @@ class TableScorer:
 class SimulatedLine:
     """Runs scores through a real pipeline at a frame rate."""
 
-    def __init__(self, count: int = 3, *, fps: float = 12.5, out_of_service: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        count: int = 3,
+        *,
+        fps: float = 12.5,
+        out_of_service: Sequence[int] = (),
+        alarms: AlarmSettings | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         self.wells = wells(count, out_of_service=out_of_service)
         self.fps = fps
         self.frames = 0
@@ -86,9 +95,19 @@ class SimulatedLine:
                 obstruction=ObstructionDetector(everywhere, self.wells.in_service, alarm_after_s=OBSTRUCTED_AFTER_S),
                 detector=SpillDetector(count, SCALE, on_s=ON_S, off_s=OFF_S, off_delay_s=OFF_DELAY_S, max_step_s=0.5),
             ),
-            alarms=Alarms("cam", model="table", next_seq=itertools.count(1).__next__),
+            alarms=Alarms("cam", model="table", next_seq=itertools.count(1).__next__, settings=alarms, memory=memory),
             media_clock=True,
         )
+
+    @property
+    def time_s(self) -> float:
+        """Of the next frame."""
+        return self.frames / self.fps
+
+    def ask(self, verb: Verb, well: str | None = "1", for_s: float | None = None) -> list[AlarmEvent]:
+        """Somebody sends a command."""
+        command = Command(command=verb, camera="cam", well=well, by="anna", reason="because", for_s=for_s)
+        return self.pipeline.command(command, START + timedelta(seconds=self.time_s), self.time_s)
 
     def run(self, seconds: float, scores: Callable[[float], Iterable[float]]) -> list[AlarmEvent]:
         """Frames for so long, whose scores are a function of time; the events that came."""
