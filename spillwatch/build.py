@@ -19,11 +19,12 @@ from spillwatch.publish.jsonl import JsonlPublisher
 from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
-from spillwatch.watch.alarms import Alarms, FloodCounter
+from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
 from spillwatch.watch.health import Health
 from spillwatch.watch.obstruction import ObstructionDetector
 from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
+from spillwatch.watch.priorities import FloodCounter
 from spillwatch.wells.cropping import Cropper
 from spillwatch.wells.looking import Looker
 from spillwatch.wells.registration import Registrar

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from spillwatch.config import AlarmSettings
 from spillwatch.errors import CommandError
 from spillwatch.records import AlarmState, Command, Condition, Memory, Priority, Verb
-from spillwatch.watch.alarms import Alarms, FloodCounter, Moment
+from spillwatch.watch.alarms import Alarms, Moment
+from spillwatch.watch.priorities import FloodCounter
 from tests.support.simulated import START
 
 if TYPE_CHECKING:
