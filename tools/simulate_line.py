@@ -123,6 +123,7 @@ def parse_size(_context: click.Context, _option: click.Parameter, value: str) ->
 @click.option(
     "--spills", type=click.IntRange(0, 20), default=3, show_default=True, help="Two of three pour, one drains."
 )
+@click.option("--spill-s", type=click.FloatRange(min=0.2), help="How long a spill lasts at most. Default: 5 to 8 s.")
 @click.option("--faults", is_flag=True, help="Also a lighting step, darkness, a freeze and a knock.")
 def main(out: Path, wells_out: Path | None, truth: Path | None, **options: object) -> None:
     """Write a simulated casting line to OUT (MP4)."""

@@ -27,6 +27,7 @@ class Wish:
     fps: float = 12.5
     size: tuple[int, int] = (1280, 800)
     spills: int = 3
+    spill_s: float | None = None  # at most this long; None: SPILL_S
     faults: bool = False
 
     @property
@@ -134,7 +135,8 @@ def _draw_spills(
     slot = (wish.frames - lead) / max(1, wish.spills)
     found = []
     for index, kind in enumerate(kinds):
-        length = max(2, round(min(rng.uniform(*SPILL_S) * wish.fps, slot * 0.9)))
+        length_s = rng.uniform(*SPILL_S)
+        length = max(2, round(min((wish.spill_s or length_s) * wish.fps, slot * 0.9)))
         starts = [int(lead + index * slot + rng.uniform(0, max(0.0, slot - length - 1))) for _ in range(50)]
         first = next((start for start in starts if _seen(start / wish.fps, faults)), starts[0])
         clear = (well for well in free if not _hidden(well, first, fps=wish.fps, occluded=occluded))

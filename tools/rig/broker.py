@@ -94,6 +94,10 @@ class Broker:
             return True
         return False
 
+    def save(self) -> None:
+        """Write sessions and retained messages to its store now, as it does every half hour."""
+        self.send(signal.SIGUSR1)
+
     def stop(self) -> None:
         """An orderly end: it saves its store first."""
         self._end(signal.SIGTERM)

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Self
 from tools.rig import RigError, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
 class DaemonProcess:
-    """``spillwatch run`` under a notify socket; leaving kills what still runs."""
+    """``spillwatch run`` under a notify socket; leaving kills what still runs. ``under`` is a command to run it with."""
 
-    def __init__(self, config: Path, folder: Path, **environment: str) -> None:
-        self._command = [sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
+    def __init__(self, config: Path, folder: Path, *, under: Sequence[str] = (), **environment: str) -> None:
+        self._command = [*under, sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
         self._log_path = folder / "daemon.log"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(0.2)
@@ -35,14 +36,23 @@ class DaemonProcess:
 
     def __enter__(self) -> Self:
         self._listener.start()
-        with self._log_path.open("wb") as log:
-            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        self.start()
         return self
+
+    def start(self) -> None:
+        """Also after it ended: the log goes on."""
+        self.notified.clear()
+        with self._log_path.open("ab") as log:
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """At once, as a power cut would."""
+        self.process.kill()
+        self.process.wait(10)
 
     def __exit__(self, *exc: object) -> None:
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
+            self.kill()
         self._listening = False
         self._listener.join(2)
         self._socket.close()

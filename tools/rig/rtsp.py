@@ -36,23 +36,37 @@ class RtspServer:
 
     def start(self) -> None:
         command = [_PYTHON, str(_SCRIPT), str(self.port), str(self.clip), str(self.fps), self.account]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if self._process.stdout is None:
-            raise RigError("the RTSP server has no output")
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline() if selector.select(timeout=15) else "nothing"
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        line = self._hear()
         if not line.startswith("ready "):
             self.kill()
             raise RigError(f"the RTSP server did not start, it said: {line}")
         self.port = int(line.split()[1])
 
+    def _hear(self) -> str:
+        if self._process is None or self._process.stdout is None:
+            return "nothing"
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            return self._process.stdout.readline() if selector.select(timeout=15) else "nothing"
+
+    def corrupt(self, *, share: float, seed: int) -> int:
+        """Flip random bytes in this share of the pictures from now on; how many were damaged before."""
+        if self._process is None or self._process.stdin is None:
+            raise RigError("the RTSP server does not run")
+        self._process.stdin.write(f"corrupt {share} {seed}\n")
+        self._process.stdin.flush()
+        while not (line := self._hear()).startswith("damaged "):  # GStreamer complains between
+            if line in ("", "nothing"):
+                raise RigError("the RTSP server does not answer")
+        return int(line.split()[1])
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self._process.communicate()
             self._process = None
 
     def freeze(self) -> None:

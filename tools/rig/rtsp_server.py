@@ -3,11 +3,13 @@
     /usr/bin/python3 rtsp_server.py PORT CLIP.h264 FPS [USER:PASSWORD]
 
 It runs under Debian's Python, for GStreamer's bindings. PORT 0 picks a free one; "ready PORT" tells it. The clip is
-Annex B with access unit delimiters (x264's aud=1); it is served at /cam.
+Annex B with access unit delimiters (x264's aud=1); it is served at /cam. A line "corrupt SHARE SEED" on standard
+input flips random bytes in that share of the pictures from now on, and is answered with the number damaged before.
 """
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,16 +29,39 @@ _LAUNCH = (
 )
 
 
+class Damage:
+    """Flips random bytes in a share of the pictures."""
+
+    def __init__(self) -> None:
+        self.share, self.count, self.chance = 0.0, 0, random.Random(0)  # noqa: S311 - repeatable faults, no secret
+
+    def obey(self, line: str) -> None:
+        """A line of standard input."""
+        _, share, seed = line.split()
+        print("damaged", self.count, flush=True)  # noqa: T201 - the answer
+        self.share, self.chance = float(share), random.Random(int(seed))  # noqa: S311
+
+    def done_to(self, picture: bytes) -> bytes:
+        if self.chance.random() >= self.share:
+            return picture
+        self.count += 1
+        damaged = bytearray(picture)
+        for _ in range(self.chance.randint(1, 8)):
+            place = self.chance.randrange(len(_DELIMITER) + 1, len(damaged))
+            damaged[place] ^= self.chance.randint(1, 255)
+        return bytes(damaged)
+
+
 class Feed:
     """Pushes one picture per tick into a stream, until its last client leaves."""
 
-    def __init__(self, source: Any, pictures: list[bytes], fps: float) -> None:
-        self.source, self.pictures, self.index = source, pictures, 0
+    def __init__(self, source: Any, pictures: list[bytes], fps: float, damage: Damage) -> None:
+        self.source, self.pictures, self.damage, self.index = source, pictures, damage, 0
         self.duration = int(Gst.SECOND / fps)
         GLib.timeout_add(round(1000 / fps), self.push)
 
     def push(self) -> bool:
-        buffer = Gst.Buffer.new_wrapped(self.pictures[self.index % len(self.pictures)])
+        buffer = Gst.Buffer.new_wrapped(self.damage.done_to(self.pictures[self.index % len(self.pictures)]))
         buffer.duration = self.duration
         self.index += 1
         return bool(self.source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
@@ -54,10 +79,19 @@ def demand_account(server: Any, factory: Any, user: str, password: str) -> None:
     factory.set_permissions(permissions)
 
 
+def listen(source: Any, damage: Damage) -> bool:
+    """Obey one line; False at the end of input."""
+    line = source.readline()
+    if line:
+        damage.obey(line)
+    return bool(line)
+
+
 def main(port: str, clip: str, fps: str, account: str = "") -> None:
     """Serve until killed."""
     Gst.init(None)
     pictures = [_DELIMITER + part for part in Path(clip).read_bytes().split(_DELIMITER)[1:]]
+    damage = Damage()
     server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
     server.set_address("127.0.0.1")
     server.set_service(port)
@@ -65,7 +99,7 @@ def main(port: str, clip: str, fps: str, account: str = "") -> None:
     factory.set_launch(_LAUNCH)
 
     def configure(_factory: Any, media: Any) -> None:
-        Feed(media.get_element().get_by_name_recurse_up("source"), pictures, float(fps))
+        Feed(media.get_element().get_by_name_recurse_up("source"), pictures, float(fps), damage)
 
     factory.connect("media-configure", configure)
     if account:
@@ -73,6 +107,7 @@ def main(port: str, clip: str, fps: str, account: str = "") -> None:
     server.get_mount_points().add_factory("/cam", factory)
     if not server.attach(None):
         sys.exit(f"port {port} cannot be bound")
+    GLib.io_add_watch(sys.stdin, GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN, lambda source, _: listen(source, damage))
     print("ready", server.get_bound_port(), flush=True)
     GLib.MainLoop().run()
 

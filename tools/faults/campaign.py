@@ -1,0 +1,51 @@
+"""Every fault by name: what it is, how often the full campaign does it, and how often `make test` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tools.faults import cameras, delivery, hostile
+from tools.faults.tally import Tally
+from tools.rig import MissingError, RigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Doing(Protocol):
+    """Does a fault so many times in a folder of its own."""
+
+    def __call__(self, folder: Path, *, seed: int, times: int) -> Tally: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``times`` in the full campaign, ``few`` in the tests."""
+
+    do: Doing
+    what: str
+    times: int
+    few: int
+    unit: str = "times"
+
+
+FAULTS = {
+    "rtsp-killed": Fault(cameras.killed, "RTSP server killed, and back", 50, 2),
+    "rtsp-stopped": Fault(cameras.stopped, "RTSP server stopped (SIGSTOP) and continued", 50, 2),
+    "broker-killed": Fault(delivery.broker_killed, "broker killed and restarted in the midst of alarms", 50, 3),
+    "network-silent": Fault(delivery.network_silent, "network to the broker silently cut", 20, 1),
+    "corrupted": Fault(cameras.corrupted, "random bytes of the H.264 flipped", 1000, 40, "camera-seconds"),
+    "hostile-files": Fault(hostile.files, "damaged or hostile settings, wells, profile, truth and model files", 10000, 1000, "files"),
+}
+
+
+def run_one(name: str, folder: Path, *, seed: int, times: int) -> Tally:
+    """Do one fault; a rig that fails under it is a breach too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return FAULTS[name].do(folder, seed=seed, times=times)
+    except MissingError:
+        raise
+    except RigError as exc:
+        return Tally(breaches=[f"ended early: {exc}"])

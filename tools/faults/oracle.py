@@ -1,0 +1,101 @@
+"""What must hold of everything that was heard, whatever happened meanwhile. Each check gives sentences, none if good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tools.faults.recorder import BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Event = dict[str, Any]
+
+
+def without_repeats(events: Iterable[Event]) -> list[Event]:
+    """As docs/mqtt.md tells subscribers: drop an event whose id has been seen."""
+    seen: dict[str, Event] = {}
+    for event in events:
+        seen.setdefault(event["id"], event)
+    return list(seen.values())
+
+
+def in_order(events: Sequence[Event]) -> list[str]:
+    """Numbers count from 1 without a gap, in order of arrival; so none is lost and none is doubled."""
+    faults = []
+    expected = 1
+    for event in without_repeats(events):
+        if event["seq"] != expected:
+            faults.append(f"seq {event['seq']} ({event['id']}) came where {expected} was due")
+        expected = event["seq"] + 1
+    return faults
+
+
+def same_every_time(events: Sequence[Event]) -> list[str]:
+    """A repeat of an id says the same; only the mark ``late`` may differ."""
+    first: dict[str, Event] = {}
+    faults = []
+    for event in events:
+        told = {key: value for key, value in event.items() if key not in ("late", "delay_ms")}
+        if first.setdefault(event["id"], told) != told:
+            faults.append(f"{event['id']} came twice and differs")
+    return faults
+
+
+def lives(events: Sequence[Event]) -> list[str]:
+    """Each alarm's events are numbered from 1 without a gap, and no alarm is raised anew while its own is active."""
+    faults = []
+    count: dict[str, int] = {}
+    current: dict[tuple[str, str | None, str], tuple[str, bool]] = {}
+    for event in without_repeats(events):
+        name, _, number = event["id"].rpartition(".")
+        if int(number) != count.get(name, 0) + 1:
+            faults.append(f"{event['id']} follows event {count.get(name, 0)} of its alarm")
+        count[name] = int(number)
+        key = (event["camera"], event["well"], event["condition"])
+        before, active = current.get(key, (name, False))
+        if before != name and active:
+            faults.append(f"{name} was raised while {before} was active: one alarm under two ids")
+        current[key] = (name, bool(event["active"]))
+    return faults
+
+
+def arrived(written: Iterable[Event], events: Iterable[Event]) -> list[str]:
+    """Whatever the daemon wrote down was heard."""
+    heard = {event["id"] for event in events}
+    return [f"{event['id']} is in the events file and never arrived" for event in written if event["id"] not in heard]
+
+
+def no_false_spill(events: Iterable[Event], spilling: Mapping[str, frozenset[str]]) -> list[str]:
+    """Wells that never spill never alarm; ``spilling`` per camera."""
+    return [
+        f"false spill {event['id']}"
+        for event in without_repeats(events)
+        if event["condition"] == "spill" and event["active"] and event["well"] not in spilling[event["camera"]]
+    ]
+
+
+def present(retained: Mapping[str, Any], events: Sequence[Event]) -> list[str]:
+    """The retained topics say what the last event of each well said."""
+    last: dict[str, Event] = {}
+    for event in without_repeats(events):
+        place = f"{event['camera']}/{event['well']}" if event["well"] else event["camera"]
+        last[f"{BASE}/{place}/alarm"] = event
+    return [
+        f"{topic} holds {retained.get(topic, {}).get('id')}, the last event was {event['id']}"
+        for topic, event in last.items()
+        if retained.get(topic, {}).get("id") != event["id"]
+    ]
+
+
+def always(
+    events: Sequence[Event], *, written: Sequence[Event], spilling: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """All that holds under every fault."""
+    return [
+        *in_order(events),
+        *same_every_time(events),
+        *lives(events),
+        *arrived(written, events),
+        *no_false_spill(events, spilling),
+    ]
