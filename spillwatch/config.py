@@ -10,7 +10,6 @@ import ipaddress
 import os
 import re
 import stat
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from spillwatch import inputs
 from spillwatch.errors import ConfigError
 from spillwatch.records import SITE, Condition, Verb
 
@@ -74,6 +74,9 @@ SecretFile = Annotated[Path, BeforeValidator(_expand), AfterValidator(_secret)]
 TopicLevel = Annotated[str, AfterValidator(_topic_level)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+MOST_SECRET = 64 * 1024
+"""Bytes of a password or key file."""
 
 
 class Section(BaseModel):
@@ -377,7 +380,8 @@ def read_secret(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8").strip()
+        content = inputs.read(path, what="secret", error=ConfigError, most=MOST_SECRET)
+        return content.decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"the secret in {path} cannot be read: {exc}") from exc
 
@@ -388,16 +392,14 @@ def load(path: Path | None) -> Settings:
     Relative paths in it are taken from the file's own folder. Raises ConfigError with every fault on a line of its
     own, each with its key, its line and its mend.
     """
-    text = ""
+    content = b""
     if path is not None:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"config {path} cannot be read: {exc}") from exc
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"config {path} is not valid TOML: {exc}") from exc
+            content = inputs.read(path, what="config", error=ConfigError)
+        except OSError as exc:
+            raise ConfigError(f"config {path} cannot be read: {exc.strerror}; name a settings file") from exc
+    data = inputs.parse_toml(content, what=f"config {path}", error=ConfigError)
+    text = content.decode("utf-8")
     if path is not None:
         _anchor(data, path.resolve().parent)
     try:
@@ -438,7 +440,7 @@ def _sentence(path: Path | None, text: str, error: Any) -> str:
         known = _keys_at(loc[:-1])
         near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
-        return f"{where}: unknown key {key!r}; {mend}"
+        return f"{where}: unknown key {inputs.shown(key)}; {mend}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 

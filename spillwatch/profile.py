@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Annotated
 
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spillwatch import inputs
 from spillwatch.config import DetectionSettings
 from spillwatch.errors import ConfigError
 
@@ -63,17 +63,17 @@ class Profile(_Part):
 def load(path: Path) -> Profile:
     """Read a profile. Raises ConfigError that names the file, the key and the mend."""
     try:
-        return Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Profile.model_validate(inputs.read_toml(path, what="profile", error=ConfigError))
     except OSError as exc:
         raise ConfigError(
             f"profile {path} cannot be read: {exc.strerror}; make one with: spillwatch calibrate"
         ) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"profile {path} is not valid TOML: {exc}") from exc
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        raise ConfigError(f"profile {path}: {key}: {fault['msg']}; make it anew with: spillwatch calibrate") from None
+        key = inputs.shown(".".join(str(part) for part in fault["loc"])).strip("'")
+        raise ConfigError(
+            f"profile {path}: {key}: {fault['msg']}; make it anew with: spillwatch calibrate"
+        ) from None
 
 
 def save(profile: Profile, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spillwatch import inputs
 from spillwatch.errors import ConfigError
 from spillwatch.records import Condition, Wells
 
@@ -60,10 +61,10 @@ class Truth(BaseModel):
 def load(path: Path) -> Truth:
     """Read a truth file. Raises ConfigError that names the file and the fault."""
     try:
-        return Truth.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Truth.model_validate(json.loads(inputs.read(path, what="truth file", error=ConfigError, trusted=False)))
     except OSError as exc:
         raise ConfigError(f"truth file {path} cannot be read: {exc.strerror}") from exc
-    except (json.JSONDecodeError, UnicodeDecodeError) as exc:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"truth file {path} is not valid JSON: {exc}") from exc
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from spillwatch import inputs
 from spillwatch.errors import ModelError
 from spillwatch.model.architecture import SIDE, Architecture, shapes
 from spillwatch.records import Preprocessing
@@ -24,6 +25,8 @@ from spillwatch.records import Preprocessing
 State = dict[str, npt.NDArray[Any]]
 
 VERSION = 1
+MOST_BYTES = 64 * inputs.MIB
+"""Of a model file; the bundled one has a third of a MiB."""
 KEYS = frozenset(
     {
         "version",
@@ -106,6 +109,7 @@ def asdict_shallow(bundle: Bundle) -> dict[str, Any]:
 def load(path: Path) -> Bundle:
     """Read and check a model file; every fault is a ModelError that names the file, the value and the mend."""
     try:
+        inputs.check(path, what="model", error=ModelError, most=MOST_BYTES)
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)

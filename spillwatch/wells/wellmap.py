@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import tomlkit
 
+from spillwatch import inputs
 from spillwatch.errors import WellsError
+from spillwatch.inputs import shown
 from spillwatch.pictures import from_bgr
 from spillwatch.records import Wells
 
@@ -21,19 +22,18 @@ if TYPE_CHECKING:
     from spillwatch.records import U8
 
 MAX_WELLS = 500  # a strip of all crops must stay below the 32 767 pixels that cv2.remap can address
+FAR = 100_000  # pixels; no picture is as large
 _FIELDS = {"id", "x", "y", "width", "height", "out_of_service"}
 
 
 def load(path: Path) -> Wells:
     """Read a wells file. Raises WellsError that names the file, the well, the value and the mend."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = inputs.read_toml(path, what="wells file", error=WellsError)
     except OSError as exc:
         raise WellsError(f"wells file {path} cannot be read: {exc.strerror}; make one with: spillwatch locate") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise WellsError(f"wells file {path} is not valid TOML: {exc}") from exc
     if unknown := sorted(data.keys() - {"reference", "wells"}):
-        raise WellsError(f"wells file {path}: unknown key {unknown[0]!r}; known keys are reference and [[wells]]")
+        raise WellsError(f"wells file {path}: unknown key {shown(unknown[0])}; known keys are reference and [[wells]]")
     rows = data.get("wells")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise WellsError(f"wells file {path} has no [[wells]]; make one with: spillwatch locate")
@@ -41,7 +41,7 @@ def load(path: Path) -> Wells:
         raise WellsError(f"wells file {path} has {len(rows)} wells; at most {MAX_WELLS} are allowed")
     reference = data.get("reference")
     if reference is not None and not isinstance(reference, str):
-        raise WellsError(f"wells file {path}: reference must be a file name, not {reference!r}")
+        raise WellsError(f"wells file {path}: reference must be a file name, not {shown(reference)}")
     wells = [_well(path, number, row) for number, row in enumerate(rows, start=1)]
     ids = tuple(str(well["id"]) for well in wells)
     if twice := sorted({i for i in ids if ids.count(i) > 1}):
@@ -56,20 +56,20 @@ def load(path: Path) -> Wells:
 
 
 def _well(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
-    where = f"wells file {path}, well {number} ({row.get('id', 'no id')!r})"
+    where = f"wells file {path}, well {number} ({shown(row.get('id', 'no id'))})"
     if unknown := sorted(row.keys() - _FIELDS):
-        raise WellsError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(sorted(_FIELDS))}")
+        raise WellsError(f"{where}: unknown key {shown(unknown[0])}; known keys are {', '.join(sorted(_FIELDS))}")
     well = {"out_of_service": False, **row}
     if not isinstance(well.get("id"), str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", well["id"]):
         raise WellsError(f"{where}: id must be 1 to 64 letters, digits, '.', '_' or '-', since it becomes a topic")
     for key in ("x", "y", "width", "height"):
         value = well.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise WellsError(f"{where}: {key} must be a number of pixels, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -FAR <= value <= FAR:
+            raise WellsError(f"{where}: {key} must be a number of pixels, not {shown(value)}")
         if key in ("width", "height") and not 4 <= value <= 4096:
             raise WellsError(f"{where}: {key} = {value} px is out of range; 4 to 4096 is allowed")
     if not isinstance(well["out_of_service"], bool):
-        raise WellsError(f"{where}: out_of_service must be true or false, not {well['out_of_service']!r}")
+        raise WellsError(f"{where}: out_of_service must be true or false, not {shown(well['out_of_service'])}")
     return well
 
 

@@ -36,7 +36,9 @@ FAULTS = {
     "broker-killed": Fault(delivery.broker_killed, "broker killed and restarted in the midst of alarms", 50, 3),
     "network-silent": Fault(delivery.network_silent, "network to the broker silently cut", 20, 1),
     "corrupted": Fault(cameras.corrupted, "random bytes of the H.264 flipped", 1000, 40, "camera-seconds"),
-    "hostile-files": Fault(hostile.files, "damaged or hostile settings, wells, profile, truth and model files", 10000, 1000, "files"),
+    "hostile-files": Fault(
+        hostile.files, "hostile or damaged settings, wells, profile, truth, model files", 10000, 500, "inputs"
+    ),
 }
 
 

@@ -28,7 +28,17 @@ LONGEST_S = 3.0
 LONGEST_SENTENCE = 1000
 
 NASTY = [
-    *('""', '"../../etc/passwd"', '"a/b"', '"#"', '"+"', '"<script>alert(1)</script>"', '"\\u0000"', '"\\u202e"', '"é"'),
+    *(
+        '""',
+        '"../../etc/passwd"',
+        '"a/b"',
+        '"#"',
+        '"+"',
+        '"<script>alert(1)</script>"',
+        '"\\u0000"',
+        '"\\u202e"',
+        '"é"',
+    ),
     *("-1", "0", "1e308", "-1e308", "inf", "nan", "9223372036854775807", "99999999999999999999999", "0.0", "true"),
     *("[]", "{}", "[[1]]", "[{}]", "null", "1979-05-27", "07:32:00", f'"{"x" * 5000}"', "[" * 2000, "{a=" * 500),
     *('"$HOME"', '"$NOT_SET_ANYWHERE"', '"~nobody/x"', '"rtsp://a:b@c/d"', '"http://x"', '"/dev/zero"', '"."', '"/"'),
@@ -231,4 +241,3 @@ def _feed(target: Target, path: Path, *, seed_: int, times: int) -> tuple[int, l
     feed()
     path.unlink(missing_ok=True)
     return count, faults
-

@@ -1,4 +1,4 @@
-"""What must hold of everything that was heard, whatever happened meanwhile. Each check gives sentences, none if good."""
+"""What must hold of everything that was heard. Each check gives sentences, none if it is good."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ def present(retained: Mapping[str, Any], events: Sequence[Event]) -> list[str]:
     ]
 
 
-def always(
-    events: Sequence[Event], *, written: Sequence[Event], spilling: Mapping[str, frozenset[str]]
-) -> list[str]:
+def always(events: Sequence[Event], *, written: Sequence[Event], spilling: Mapping[str, frozenset[str]]) -> list[str]:
     """All that holds under every fault."""
     return [
         *in_order(events),

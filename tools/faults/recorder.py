@@ -80,9 +80,9 @@ class Recorder:
         """Seconds after ``since_s`` (monotonic) at which the camera's status said ``state``; None if it did not."""
         while True:
             for heard in list(self.heard):
-                if heard.at_s >= since_s and heard.topic == f"{BASE}/{camera}/status" and not heard.retained:
-                    if heard.payload["state"] == state:
-                        return heard.at_s - since_s
+                news = heard.at_s >= since_s and not heard.retained
+                if news and heard.topic == f"{BASE}/{camera}/status" and heard.payload["state"] == state:
+                    return heard.at_s - since_s
             if time.monotonic() > since_s + within_s:
                 return None
             time.sleep(0.02)

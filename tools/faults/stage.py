@@ -33,7 +33,6 @@ class Stage:
     scenes: Mapping[str, Scene]
     relayed: bool = False
     state: Path | None = None
-    under: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     streams: dict[str, RtspServer] = field(init=False, default_factory=dict)
 
@@ -49,7 +48,7 @@ class Stage:
             self.recorder = stack.enter_context(Recorder(self.broker.port))
             self.broker.save()
             config = self._configure()
-            self.daemon = DaemonProcess(config, self.folder, under=self.under, **self.environment)
+            self.daemon = DaemonProcess(config, self.folder, **self.environment)
             began_s = time.monotonic()
             stack.enter_context(self.daemon)
             self.wait_watching(since_s=began_s)

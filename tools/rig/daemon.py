@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Self
 from tools.rig import RigError, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 
 class DaemonProcess:
-    """``spillwatch run`` under a notify socket; leaving kills what still runs. ``under`` is a command to run it with."""
+    """``spillwatch run`` under a notify socket; leaving kills what still runs."""
 
-    def __init__(self, config: Path, folder: Path, *, under: Sequence[str] = (), **environment: str) -> None:
-        self._command = [*under, sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
+    def __init__(self, config: Path, folder: Path, **environment: str) -> None:
+        self._command = [sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
         self._log_path = folder / "daemon.log"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(0.2)

@@ -33,13 +33,13 @@ class Damage:
     """Flips random bytes in a share of the pictures."""
 
     def __init__(self) -> None:
-        self.share, self.count, self.chance = 0.0, 0, random.Random(0)  # noqa: S311 - repeatable faults, no secret
+        self.share, self.count, self.chance = 0.0, 0, random.Random(0)
 
     def obey(self, line: str) -> None:
         """A line of standard input."""
         _, share, seed = line.split()
-        print("damaged", self.count, flush=True)  # noqa: T201 - the answer
-        self.share, self.chance = float(share), random.Random(int(seed))  # noqa: S311
+        print("damaged", self.count, flush=True)
+        self.share, self.chance = float(share), random.Random(int(seed))
 
     def done_to(self, picture: bytes) -> bytes:
         if self.chance.random() >= self.share:

@@ -75,7 +75,7 @@ def test_a_cut_file_is_refused(path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="no regular file"):
         bundles.load(tmp_path)
 
 
