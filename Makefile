@@ -6,7 +6,7 @@ DEMO := build/demo
 # More words for pip, for example to take another build of torch: see README, "Which torch".
 PIP_ARGS ?= -c constraints.txt
 
-.PHONY: help setup demo test check bench format packages install-service uninstall-service clean
+.PHONY: help setup demo test check faults bench format packages install-service uninstall-service clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +33,15 @@ packages: ## Install the Debian packages that system tests use (as root), or say
 test: $(VENV)/.done packages check ## Check the code, then run every test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.done ## Lint, types and import layers
+check: $(VENV)/.done ## Lint, types, import layers, and known vulnerabilities of what is installed
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m tools.audit
+
+faults: $(VENV)/.done packages ## Do every fault to the real daemon, seeded (over an hour; FAULTS="--help" says more)
+	$(BIN)/python -m tools.faults $(FAULTS)
 
 format: $(VENV)/.done ## Put the code into shape
 	$(BIN)/ruff check --fix .

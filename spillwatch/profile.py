@@ -71,9 +71,7 @@ def load(path: Path) -> Profile:
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
         key = inputs.shown(".".join(str(part) for part in fault["loc"])).strip("'")
-        raise ConfigError(
-            f"profile {path}: {key}: {fault['msg']}; make it anew with: spillwatch calibrate"
-        ) from None
+        raise ConfigError(f"profile {path}: {key}: {fault['msg']}; make it anew with: spillwatch calibrate") from None
 
 
 def save(profile: Profile, path: Path) -> None:
