@@ -340,6 +340,17 @@ class Answer:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What somebody says an alarm really was: ``alarm`` is its name, ``verdict`` whether it was true."""
+
+    alarm: str
+    verdict: bool
+    note: str
+    by: str
+    at: datetime
+
+
 SITE = "-"
 """Stands for a camera in alarms of the site itself, such as a full disk; no camera may be called so."""
 

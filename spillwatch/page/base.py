@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from spillwatch.records import Answer, Frame, Suppression, Wells
+    from spillwatch.records import AlarmEvent, Answer, Frame, Suppression, Wells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +46,10 @@ class Site(Protocol):
 
     def suppressions(self) -> Sequence[Suppression]:
         """What is shelved or out of service by command now."""
+        ...
+
+    def standing(self) -> Sequence[AlarmEvent]:
+        """The alarms that were told before anybody listened, such as those from before a restart."""
         ...
 
     def age_s(self) -> float:

@@ -28,6 +28,7 @@ class Page:
 
     def __init__(self, settings: PageSettings, site: Site, *, version: str) -> None:
         self._settings = settings
+        self._site = site
         self._board = Board()
         self._desk = Desk(site, self._board, token=settings.token(), user_header=settings.user_header, version=version)
         self._server: uvicorn.Server | None = None
@@ -37,6 +38,8 @@ class Page:
 
     def __enter__(self) -> Self:
         listener = self._listen()
+        for event in self._site.standing():
+            self._board.take(event)
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(
             make_app(self._desk),

@@ -31,6 +31,7 @@ CREATE TABLE history (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, camera TEXT NOT
 CREATE INDEX history_by_time ON history (at);
 CREATE INDEX history_by_well ON history (well, at);
 CREATE TABLE audit (number INTEGER PRIMARY KEY, at TEXT NOT NULL, payload TEXT NOT NULL);
+CREATE TABLE judgements (alarm TEXT PRIMARY KEY, verdict INTEGER NOT NULL, note TEXT, by TEXT, at TEXT) WITHOUT ROWID;
 """
 # latest.well is '' and history.well NULL for conditions of the camera; times are RFC 3339 in UTC, so text sorts by time
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from spillwatch.errors import StoreError
-from spillwatch.records import AlarmEvent, Answer, Memory, encode, rfc3339
+from spillwatch.records import AlarmEvent, Answer, Judgement, Memory, encode, rfc3339
 from spillwatch.store import history, memories
 from spillwatch.store.database import BrokenDatabaseError, Database, FolderInUseError
 from spillwatch.store.outbox import Entry, StoredOutbox
@@ -74,6 +74,7 @@ class Store:
         self._changed: set[str] = set()  # cameras whose memory is not written
         self._changed_latest: set[_Place] = set()
         self._answers: list[Answer] = []
+        self._judgements: list[Judgement] = []
         self._history = history.History()
         self._retry_s = self._prune_s = -1e9
 
@@ -132,6 +133,11 @@ class Store:
         if events:
             self.outbox.show(events[-1].seq)
 
+    def judge(self, judgement: Judgement) -> None:
+        """Keep what somebody says an alarm was; the newest word counts."""
+        self._judgements.append(judgement)
+        self._flush()
+
     def tick(self) -> None:
         """To be called about every second: retries, looks after the free space, and prunes the history."""
         self._room = self._has_room()
@@ -143,7 +149,8 @@ class Store:
             self._attempt(self._prune)
 
     def _waiting(self) -> bool:
-        return bool(self._changed or self._changed_latest or self._answers or (self._room and len(self._history)))
+        changed = self._changed or self._changed_latest or self._answers or self._judgements
+        return bool(changed or (self._room and len(self._history)))
 
     def _has_room(self) -> bool:
         try:
@@ -188,6 +195,8 @@ class Store:
             connection.executemany("INSERT OR REPLACE INTO outbox VALUES (?, ?, ?)", entries)
             audit = [(rfc3339(answer.at), encode(answer)) for answer in self._answers]
             connection.executemany("INSERT INTO audit (at, payload) VALUES (?, ?)", audit)
+            said = [(j.alarm, j.verdict, j.note, j.by, rfc3339(j.at)) for j in self._judgements]
+            connection.executemany("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", said)
             if self._room:
                 self._history.write(connection)
         self.counters.transactions += 1
@@ -195,6 +204,7 @@ class Store:
         self._changed.clear()
         self._changed_latest.clear()
         self._answers.clear()
+        self._judgements.clear()
         if self._room:
             self._history.written()
 

@@ -99,6 +99,9 @@ class DrawnSite:
     def suppressions(self) -> Sequence[Suppression]:
         return tuple(self._suppressed)
 
+    def standing(self) -> Sequence[AlarmEvent]:
+        return list(self._events.values())
+
     def age_s(self) -> float:
         if self.freeze_s:
             time.sleep(self.freeze_s)

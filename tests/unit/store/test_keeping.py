@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spillwatch.config import StateSettings
-from spillwatch.records import AlarmMemory, AlarmState, Answer, Condition, Memory, Suppression
+from spillwatch.records import AlarmMemory, AlarmState, Answer, Condition, Judgement, Memory, Suppression
 from spillwatch.store import keeping
 from spillwatch.store.database import FolderInUseError
 from spillwatch.store.keeping import Store
@@ -105,6 +105,13 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         assert subject.degraded == ()
     assert [row[0] for row in rows(tmp_path, "SELECT seq FROM history")] == [1, 2, 3]
     assert json.loads(str(rows(tmp_path, "SELECT payload FROM audit")[0][0]))["request"]["command"] == "ack"
+
+
+def test_the_newest_judgement_of_an_alarm_counts(tmp_path: Path) -> None:
+    with store(tmp_path) as subject:
+        for verdict, note in ((True, ""), (False, "пар")):
+            subject.judge(Judgement(alarm="cam1/3L4/spill/1", verdict=verdict, note=note, by="ann", at=AT))
+    assert rows(tmp_path, "SELECT alarm, verdict, note, by FROM judgements") == [("cam1/3L4/spill/1", 0, "пар", "ann")]
 
 
 def test_nobody_else_can_read_the_files_or_use_the_folder(tmp_path: Path) -> None:

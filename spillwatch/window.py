@@ -1,0 +1,193 @@
+"""The daemon's side of the operators' page: what the page may see, and what it asks of the loop."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from spillwatch.errors import SpillwatchError
+from spillwatch.page.base import Plan, Sighting
+from spillwatch.records import AlarmEvent, AlarmState, Answer, Judgement
+from spillwatch.watch.alarms import PRIORITIES
+from spillwatch.wells import editing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from spillwatch.records import AlarmMemory, Frame, Memory, Suppression, Wells
+    from spillwatch.watch.pipeline import Pipeline
+
+PATIENCE_S = 10.0
+"""The page waits so long for the loop; a reload may take a second or two."""
+
+
+class Orders(Protocol):
+    """What the loop does when it is asked; called in its own thread."""
+
+    def command(self, payload: bytes) -> Answer:
+        """Attend to a command, as if it had come over MQTT."""
+        ...
+
+    def judge(self, judgement: Judgement) -> None:
+        """Keep it."""
+        ...
+
+    def reload(self) -> None:
+        """Read settings and wells files anew. Raises SpillwatchError, and goes on as before, when that cannot be."""
+        ...
+
+
+class Window:
+    """Implements ``page.base.Site``; ``show``, ``saw`` and ``attend`` are the loop's, all else is for any thread.
+
+    The loop only puts new objects in place of old ones, which a reader sees whole; so nothing here waits for a lock.
+    """
+
+    def __init__(self, name: str, orders: Orders, *, wake: Callable[[], None]) -> None:
+        self._name = name
+        self._orders = orders
+        self._wake = wake
+        self._plans: dict[str, Plan] = {}
+        self._memories: dict[str, Memory] = {}
+        self._sightings: dict[str, Sighting] = {}
+        self._turned_s = time.monotonic()
+        self._errands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._editing = threading.Lock()
+
+    # The loop's
+
+    def show(self, cameras: Sequence[tuple[Path, Pipeline]]) -> None:
+        """Once per round: the wells file and the pipeline of each camera."""
+        self._turned_s = time.monotonic()
+        self._memories = {pipeline.camera: pipeline.alarms.memory() for _, pipeline in cameras}
+        shown = {name: plan.wells for name, plan in self._plans.items()}
+        if shown != {pipeline.camera: pipeline.wells for _, pipeline in cameras}:
+            self._plans = {
+                pipeline.camera: self._plan(path, pipeline.camera, pipeline.wells) for path, pipeline in cameras
+            }
+
+    def saw(self, frame: Frame, shift: tuple[float, float]) -> None:
+        """The newest frame of its camera; nothing is copied."""
+        self._sightings[frame.camera] = Sighting(frame, shift)
+
+    def attend(self) -> None:
+        """Do what the page has asked since."""
+        while not self._errands.empty():
+            errand, future = self._errands.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(errand())
+                except SpillwatchError as exc:
+                    future.set_exception(exc)
+
+    def _plan(self, path: Path, camera: str, wells: Wells) -> Plan:
+        old = self._plans.get(camera)
+        if old and old.wells is wells:
+            return old
+        return Plan(camera=camera, wells=wells, wells_file=path, edition=old.edition + 1 if old else 1)
+
+    # The page's
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def plans(self) -> Sequence[Plan]:
+        return list(self._plans.values())
+
+    def sighting(self, camera: str) -> Sighting | None:
+        return self._sightings.get(camera)
+
+    def suppressions(self) -> Sequence[Suppression]:
+        return [item for memory in self._memories.values() for item in memory.suppressions]
+
+    def standing(self) -> Sequence[AlarmEvent]:
+        return [
+            _event(alarm, {item.well: item.kind for item in memory.suppressions})
+            for memory in self._memories.values()
+            for alarm in memory.alarms
+        ]
+
+    def age_s(self) -> float:
+        return time.monotonic() - self._turned_s
+
+    def submit(self, payload: Mapping[str, Any]) -> Answer:
+        return self._asked(payload, lambda: self._orders.command(json.dumps(payload).encode()))
+
+    def judge(self, alarm: str, *, verdict: bool, note: str, by: str) -> Answer:
+        now = datetime.now(UTC)
+        judgement = Judgement(alarm=alarm, verdict=verdict, note=note, by=by, at=now)
+
+        def keep() -> Answer:
+            self._orders.judge(judgement)
+            return Answer(ok=True, refused=None, request={"alarm": alarm, "verdict": verdict, "by": by}, at=now)
+
+        return self._asked({"alarm": alarm}, keep)
+
+    def change_wells(self, camera: str, rows: Sequence[Mapping[str, Any]], *, digest: str, by: str) -> Answer:
+        plan, now = self._plans.get(camera), datetime.now(UTC)
+        asked: dict[str, Any] = {"camera": camera, "by": by}
+        if plan is None:
+            return _refused(asked, f"there is no camera {camera!r}")
+        with self._editing:
+            try:
+                backup = editing.rewrite(plan.wells_file, rows, expected=digest, at=now)
+            except SpillwatchError as exc:
+                return _refused(asked, str(exc))
+            asked |= {"backup": backup.name}
+
+            def reload() -> Answer:
+                self._orders.reload()
+                return Answer(ok=True, refused=None, request=asked, at=now)
+
+            answer = self._asked(asked, reload)
+            if not answer.ok:
+                backup.replace(plan.wells_file)
+            return answer
+
+    def wells_digest(self, camera: str) -> str:
+        return editing.digest(self._plans[camera].wells_file)
+
+    def _asked(self, request: Mapping[str, Any], errand: Callable[[], Answer]) -> Answer:
+        """Have the loop do it, and wait for what comes of it."""
+        future: Future[Answer] = Future()
+        self._errands.put((errand, future))
+        self._wake()
+        try:
+            return future.result(PATIENCE_S)
+        except SpillwatchError as exc:
+            return _refused(request, str(exc))
+        except FutureTimeoutError:
+            if future.cancel():
+                return _refused(request, f"spillwatch has not come to it within {PATIENCE_S:g} s")
+            return _refused(request, f"spillwatch has not finished it within {PATIENCE_S:g} s")
+
+
+def _refused(request: Mapping[str, Any], why: str) -> Answer:
+    return Answer(ok=False, refused=why, request=dict(request), at=datetime.now(UTC))
+
+
+def _event(alarm: AlarmMemory, holds: Mapping[str | None, AlarmState]) -> AlarmEvent:
+    """The event that was told last, as far as it is remembered."""
+    answered = AlarmState.ACKNOWLEDGED if alarm.active else AlarmState.NORMAL
+    unanswered = AlarmState.UNACKNOWLEDGED if alarm.active else AlarmState.RTN_UNACKNOWLEDGED
+    return AlarmEvent(
+        id=f"{alarm.name}.{alarm.events}",
+        seq=0,
+        camera=alarm.camera,
+        well=alarm.well,
+        condition=alarm.condition,
+        state=holds.get(alarm.well) or (answered if alarm.acked else unanswered),
+        active=alarm.active,
+        acked=alarm.acked,
+        priority=PRIORITIES[alarm.condition],
+        at=alarm.told_at,
+        first_out=alarm.first_out,
+    )
