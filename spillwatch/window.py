@@ -8,8 +8,9 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from spillwatch.errors import SpillwatchError
 from spillwatch.page.base import Plan, Sighting
@@ -28,20 +29,17 @@ PATIENCE_S = 10.0
 """The page waits so long for the loop; a reload may take a second or two."""
 
 
-class Orders(Protocol):
-    """What the loop does when it is asked; called in its own thread."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the loop does when it is asked, in its own thread.
 
-    def command(self, payload: bytes) -> Answer:
-        """Attend to a command, as if it had come over MQTT."""
-        ...
+    ``command`` attends to a command as if it had come over MQTT; ``judge`` keeps a judgement; ``reload`` reads settings
+    and wells files anew, or raises SpillwatchError and goes on as before.
+    """
 
-    def judge(self, judgement: Judgement) -> None:
-        """Keep it."""
-        ...
-
-    def reload(self) -> None:
-        """Read settings and wells files anew. Raises SpillwatchError, and goes on as before, when that cannot be."""
-        ...
+    command: Callable[[bytes], Answer]
+    judge: Callable[[Judgement], None]
+    reload: Callable[[], None]
 
 
 class Window:

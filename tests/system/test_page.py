@@ -9,17 +9,15 @@ import pytest
 
 from spillwatch.records import CameraState, Condition, Priority
 from spillwatch.wells import wellmap
-from tests.support.browser import chromium
 from tests.support.page import TOKEN, DrawnSite, Served
 from tools.rig import wait_until
+from tools.rig.browser import chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from selenium.webdriver import Chrome
-
-selenium = pytest.importorskip("selenium", reason="selenium is not installed (pip install '.[dev]')")
 
 
 class Reader:

@@ -15,7 +15,7 @@ from spillwatch import window as windows
 from spillwatch.errors import ConfigError
 from spillwatch.records import AlarmState, Answer, Command, Verb
 from spillwatch.wells import wellmap
-from spillwatch.window import Window
+from spillwatch.window import Orders, Window
 from tests.support.simulated import NORMAL, SPILL, SimulatedLine, frame
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class Loop:
         self.judged: list[Judgement] = []
         self.reloads = 0
         self.fault: str | None = None
-        self.window = Window("line", self, wake=lambda: None)
+        self.window = Window(
+            "line", Orders(command=self.command, judge=self.judge, reload=self.reload), wake=lambda: None
+        )
         self.window.show([(self.path, self.line.pipeline)])
 
     def command(self, payload: bytes) -> Answer:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _PACKAGES = {
+    "chromedriver": "chromium-driver",
     "mosquitto_passwd": "mosquitto",
     "mosquitto_pub": "mosquitto-clients",
     "mosquitto_sub": "mosquitto-clients",
