@@ -52,8 +52,8 @@ def rewrite(path: Path, rows: Sequence[Mapping[str, Any]], *, expected: str, at:
         scratch.replace(path)
     except OSError as exc:
         raise WellsError(
-            f"wells file {path} cannot be written: {exc.strerror}; keep it in a folder that spillwatch may write to, such "
-            "as its state directory"
+            f"wells file {path} cannot be written: {exc.strerror}; keep it in a folder that spillwatch may write to, "
+            "such as its state directory"
         ) from exc
     finally:
         scratch.unlink(missing_ok=True)
