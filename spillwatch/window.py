@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from spillwatch.errors import SpillwatchError
 from spillwatch.page.base import Plan, Sighting
 from spillwatch.records import AlarmEvent, AlarmState, Answer, Judgement
-from spillwatch.watch.alarms import PRIORITIES
+from spillwatch.watch.priorities import PRIORITIES
 from spillwatch.wells import editing
 
 if TYPE_CHECKING:

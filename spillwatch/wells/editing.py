@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from spillwatch import inputs
 from spillwatch.errors import WellsError
 from spillwatch.wells import wellmap
 
@@ -26,7 +27,7 @@ _NUMBERS = ("x", "y", "width", "height")
 def digest(path: Path) -> str:
     """Tells two texts of a wells file apart."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(inputs.read(path, what="wells file", error=WellsError)).hexdigest()
     except OSError as exc:
         raise WellsError(f"wells file {path} cannot be read: {exc.strerror}") from exc
 
@@ -46,8 +47,8 @@ def rewrite(path: Path, rows: Sequence[Mapping[str, Any]], *, expected: str, at:
     backup = path.with_name(f"{path.name}.bak-{at:%Y%m%dT%H%M%S}")
     try:
         scratch.write_text(tomlkit.dumps(document), encoding="utf-8")
-        _check(scratch, path)
         shutil.copymode(path, scratch)
+        _check(scratch, path)
         shutil.copy2(path, backup)
         scratch.replace(path)
     except OSError as exc:
@@ -73,7 +74,7 @@ def _check(scratch: Path, path: Path) -> None:
 
 def _read(path: Path) -> TOMLDocument:
     try:
-        return tomlkit.parse(path.read_text(encoding="utf-8"))
+        return tomlkit.parse(inputs.read(path, what="wells file", error=WellsError).decode("utf-8"))
     except (OSError, UnicodeDecodeError, TOMLKitError) as exc:
         raise WellsError(f"wells file {path.name} is not valid TOML: {exc}") from exc
 
