@@ -123,8 +123,10 @@ class Daemon:
         item = unit.camera.take()
         if item is not None:
             self._publish(self._step(unit, item))
-        self._publish(unit.pipeline.tick(datetime.now(UTC), time.monotonic()))
-        self._publish(unit.board.update(datetime.now(UTC), time.monotonic()))
+        at, now_s, counters = datetime.now(UTC), time.monotonic(), unit.camera.counters
+        self._publish(unit.pipeline.tick(at, now_s))
+        self._publish(unit.pipeline.tally(at, now_s, frames=counters.frames, dropped=counters.dropped))
+        self._publish(unit.board.update(at, now_s))
 
     def _step(self, unit: Unit, item: Frame | Gap) -> list[AlarmEvent]:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from spillwatch.errors import CommandError
 from spillwatch.records import AlarmState, CameraState, Condition, Frame, Verb, View, WellState
 from spillwatch.watch.alarms import Moment
+from spillwatch.watch.overload import Overload
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,13 +90,15 @@ class Deciders:
     health: Health
     obstruction: ObstructionDetector
     detector: SpillDetector
+    overload: Overload = field(default_factory=Overload)
 
 
 class Pipeline:
     """``step`` takes frames and gaps in the order of time and gives the alarm events that follow from each.
 
-    ``command`` and ``tick`` give those that follow from people and from time alone. What ``alarms`` remember of before
-    a restart goes on: a spill that is still there is the same alarm, one that is gone ends after the off-delay.
+    ``command``, ``tick`` and ``tally`` give those that follow from people, from time alone and from dropped frames.
+    What ``alarms`` remember of before a restart goes on: a spill that is still there is the same alarm, one that is
+    gone ends after the off-delay.
     """
 
     def __init__(
@@ -110,12 +113,16 @@ class Pipeline:
         self._health = deciders.health
         self._obstruction = deciders.obstruction
         self._detector = deciders.detector
+        self._overload = deciders.overload
         self._media_clock = media_clock
         before = alarms.holding()
         self._detector.resume(self._where(before, Condition.SPILL))
         self._obstruction.resume(self._where(before, Condition.OBSTRUCTED))
-        # A lost camera is proved seen by its first frame; the others take a while.
-        self._unsettled: set[Condition] = {c for c, well in before if well is None and c != Condition.CAMERA_LOST}
+        if (Condition.OVERLOAD, None) in before:
+            self._overload.resume()
+        # A lost camera is proved seen by its first frame, and dropped frames are counted; the others take a while.
+        told_apart = (Condition.CAMERA_LOST, Condition.OVERLOAD)
+        self._unsettled: set[Condition] = {c for c, well in before if well is None and c not in told_apart}
         self._settled_s: float | None = None
         self._gone = [well for well in alarms.known() if well is not None and well not in wells.ids]
 
@@ -155,6 +162,12 @@ class Pipeline:
         gone, self._gone = self._gone, []
         because = replace(moment, reason="the wells file no longer has this well")
         return [*(event for well in gone for event in self.alarms.forget(well, because)), *self.alarms.tick(moment)]
+
+    def tally(self, at: datetime, time_s: float, *, frames: int, dropped: int) -> list[AlarmEvent]:
+        """What is news because frames are dropped: how many came since the start, and how many of them nobody took."""
+        overloaded = self._overload.step(time_s, frames=frames, dropped=dropped)
+        event = self.alarms.set_active(Condition.OVERLOAD, None, active=overloaded, moment=self._moment(at, time_s))
+        return [event] if event else []
 
     def command(self, command: Command, at: datetime, time_s: float) -> list[AlarmEvent]:
         """What is news because somebody asked for it. Raises CommandError when it makes no sense now."""
@@ -224,6 +237,8 @@ class Pipeline:
     def _rate(self) -> tuple[CameraState, str | None]:
         if self._detector.common:
             return CameraState.DEGRADED, "common cause: something lifts many wells at once"
+        if self._overload.active:
+            return CameraState.DEGRADED, "overload: frames come faster than they can be looked at"
         hidden = int(self._obstruction.obstructed.sum())
         if hidden:
             return CameraState.DEGRADED, f"{hidden} wells obstructed"
