@@ -116,7 +116,8 @@ class Alarms:
         """What follows from time alone: shelves that end, alarms that call again."""
         now_s, realarm_s = self._now_s(moment), self._settings.realarm_s
         events = []
-        for well, before in list(self._points.items()):
+        for well in sorted(self._points, key=str):  # an order that a restart does not change
+            before = self._point(well)
             after = lifecycle.tick(before, now_s=now_s, realarm_s=realarm_s, calling_again=CALLING_AGAIN)
             if after is not before:
                 events += self._become(well, after, moment)
@@ -227,7 +228,7 @@ class Alarms:
             self._suppressions.pop(well, None)
         # A calm point that is shelved is told as that of its main alarm.
         main = Condition.CAMERA_LOST if well is None else Condition.SPILL
-        conditions = dict.fromkeys([*before.lives, *after.lives, main])
+        conditions = sorted({*before.lives, *after.lives, main})
         return [self._tell(c, well, before, moment) for c in conditions if _looks(before, c) != _looks(after, c)]
 
     def _tell(self, condition: Condition, well: str | None, before: Point, moment: Moment) -> AlarmEvent:

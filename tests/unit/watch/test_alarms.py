@@ -96,7 +96,7 @@ def test_an_acknowledgement_is_of_everything_of_the_well() -> None:
     alarms.set_active(Condition.OBSTRUCTED, "1", active=True, moment=at(1))
     spills(alarms, "2", 1)
     acked = alarms.obey(ask(Verb.ACK), at(2))
-    assert [(event.condition, event.well) for event in acked] == [("spill", "1"), ("obstructed", "1")]
+    assert [(event.condition, event.well) for event in acked] == [("obstructed", "1"), ("spill", "1")]
 
 
 def test_a_refused_command_names_the_place_and_changes_nothing() -> None:
@@ -254,7 +254,7 @@ def test_a_well_that_is_no_more_has_no_alarm() -> None:
 # What holds after any sequence
 
 WELLS: tuple[str | None, ...] = ("1", "2", None)
-CAUSES = st.tuples(st.just("cause"), st.sampled_from(WELLS), st.booleans())
+CAUSES = st.tuples(st.sampled_from(["spill", "obstructed"]), st.sampled_from(WELLS), st.booleans())
 COMMANDS = st.tuples(st.sampled_from(list(Verb)), st.sampled_from(WELLS), st.sampled_from([None, 5.0, 500.0]))
 Acts = list[tuple[tuple[str, str | None, object], int]]
 ACTS = st.lists(st.tuples(st.one_of(CAUSES, COMMANDS), st.integers(0, 400)), max_size=30)
@@ -264,8 +264,8 @@ BUSY = AlarmSettings(latching=(Condition.CAMERA_LOST,), realarm_s=300, shelve_ma
 def act(alarms: Alarms, what: tuple[str, str | None, object], moment: Moment) -> list[AlarmEvent]:
     verb, well, value = what
     ticked = alarms.tick(moment)
-    if verb == "cause":
-        condition = Condition.SPILL if well else Condition.CAMERA_LOST
+    if verb in ("spill", "obstructed"):
+        condition = Condition(verb) if well else Condition.CAMERA_LOST
         event = alarms.set_active(condition, well, active=value is True, moment=moment)
         return [*ticked, event] if event else ticked
     for_s = value if isinstance(value, float) else None
