@@ -141,8 +141,8 @@ class Alarms:
 
     def suppressed(self, well: str | None) -> AlarmState | None:
         """SHELVED, OUT_OF_SERVICE or None."""
-        hold = self._point(well).hold
-        return hold.kind if hold else None
+        suppression = self._suppressions.get(well)
+        return suppression.kind if suppression else None
 
     def memory(self) -> Memory:
         """What a restart must not forget."""
