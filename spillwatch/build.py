@@ -16,7 +16,7 @@ from spillwatch.errors import ConfigError
 from spillwatch.model import bundle as bundles
 from spillwatch.model.scoring import Scorer
 from spillwatch.publish.jsonl import JsonlPublisher
-from spillwatch.publish.mqtt import MqttPublisher
+from spillwatch.publish.mqtt import Identity, MqttPublisher
 from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
 from spillwatch.watch.alarms import Alarms
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
     from spillwatch.model.bundle import Bundle
-    from spillwatch.publish.base import Publisher
+    from spillwatch.publish.base import Outbox, Publisher
     from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
 
@@ -131,17 +131,15 @@ def source(camera: CameraSettings) -> Source:
     return RtspSource(camera) if camera.kind == "rtsp" else UsbSource(camera)
 
 
-def broker(settings: Settings, *, replay: bool) -> Publisher:
+def broker(
+    settings: Settings, *, outbox: Outbox | None = None, wake: Callable[[], None] | None = None, replay: bool = False
+) -> MqttPublisher:
     """The MQTT publisher; a replay is a client of its own beside the daemon, and gives up where the daemon waits."""
     client_id = settings.mqtt.client_id or f"spillwatch-{settings.site}"
-    mqtt = settings.mqtt.model_copy(update={"client_id": client_id + "-replay" * replay})
-    return MqttPublisher(
-        mqtt,
-        base=settings.base_topic,
-        site=settings.site,
-        version=version("spillwatch"),
-        wait_for_broker=replay,
+    identity = Identity(
+        base=settings.base_topic, client_id=client_id + "-replay" * replay, version=version("spillwatch")
     )
+    return MqttPublisher(settings.mqtt, identity, outbox=outbox, wake=wake, wait_for_broker=replay)
 
 
 def event_log(path: Path, *, append: bool) -> Publisher:

@@ -1,11 +1,12 @@
-"""What everybody who is told things is."""
+"""What everybody who is told things is, and what a publisher needs of others."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from spillwatch.records import Message
+    from spillwatch.records import AlarmEvent, Message
 
 
 class Publisher(Protocol):
@@ -20,3 +21,49 @@ class Publisher(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
     def publish(self, message: Message) -> None: ...
+
+
+class Outbox(Protocol):
+    """Alarm events on their way, oldest first, each kept until it has arrived. Safe from any thread."""
+
+    def __len__(self) -> int:
+        """Events that have not arrived."""
+        ...
+
+    def append(self, event: AlarmEvent) -> None:
+        """One more. An outbox on disk has it already: it was stored with the step that made it."""
+        ...
+
+    def take(self) -> tuple[int, str, float] | None:
+        """The next one's ``seq``, its JSON, and when it was made (monotonic seconds, -inf: before a restart)."""
+        ...
+
+    def acknowledged(self, seq: int) -> None:
+        """It has arrived."""
+        ...
+
+    def untake(self) -> None:
+        """What was taken and not acknowledged has to be taken again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A command as it came, and where its answer is expected. ``retained``: it may be from any time."""
+
+    payload: bytes
+    retained: bool = False
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a publisher did since it was made."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    denied: int = 0
+    connections: int = 0
+    commands: int = 0
+    commands_refused: int = 0

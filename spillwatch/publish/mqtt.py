@@ -1,80 +1,98 @@
-"""Alarms and states to an MQTT 5 broker.
+"""Alarms and states to an MQTT 5 broker, and commands from it.
 
 One message is under way at a time; the next leaves when the broker has acknowledged it. So events reach the broker
 in the order in which they were published, whatever happens to the connection, and a lost acknowledgement repeats one
 message, back to back, never a stretch. The queue is ours, since paho's own (2.2) cannot promise that: it sends what
-it is given between CONNECT and CONNACK ahead of older messages, and drops what exceeds 65 535 without a word. The one
-message that paho holds it sends again after a reconnection by itself, so the broker needs to keep no session for us.
+it is given between CONNECT and CONNACK ahead of older messages, drops what exceeds 65 535 without a word, and is gone
+with the process. The one message that paho holds it sends again after a reconnection by itself, so the broker needs to
+keep no session for us.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
-import sys
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.reasoncodes import ReasonCode
 
 from spillwatch.errors import PublishError
-from spillwatch.publish.outgoing import Queue
-from spillwatch.publish.tls import tls_context
-from spillwatch.records import AlarmEvent, CameraStatus, Message, WellStatus, encode, rfc3339
+from spillwatch.publish.base import Counters, Request
+from spillwatch.publish.inbox import Inbox
+from spillwatch.publish.link import Link, Will
+from spillwatch.publish.outgoing import MemoryOutbox, Queue
+from spillwatch.records import AlarmEvent, Answer, CameraStatus, Message, SiteStatus, WellStatus, encode, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paho.mqtt.client import MQTTMessage
+    from paho.mqtt.reasoncodes import ReasonCode
+
     from spillwatch.config import MqttSettings
+    from spillwatch.publish.base import Outbox
 
-CONNECT_TIMEOUT_S = 5.0  # for the network and the TLS handshake, and again for the broker's answer
 LEAVE_TIMEOUT_S = 1.5  # all of leaving: a service that is told to stop must stop
-RETRY_MIN_S, RETRY_MAX_S = 1, 30  # paho doubles the delay between attempts; one client per site needs no jitter
-
-LOGIN_REFUSALS = {0x86, 0x87}  # bad user name or password; not authorised
-# Refusals that waiting does not mend: also protocol version, client id, banned, authentication method, topic name,
-# retain or QoS not supported (MQTT 5, table 3-1). Others, such as "server busy", may pass.
-FINAL_REFUSALS = LOGIN_REFUSALS | {0x84, 0x85, 0x8A, 0x8C, 0x90, 0x9A, 0x9B}
+DENIED_PAUSE_S = 30.0  # until events are tried again after the broker's access list denied them
+LONGEST_RESPONSE_TOPIC = 256
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who speaks: the first levels of all topics, the client's name at the broker, the program's version."""
+
+    base: str
+    client_id: str
+    version: str
 
 
 class MqttPublisher:
     """Publishes every message at QoS 1, from paho's thread; ``publish`` itself only queues and never waits.
 
-    Entering raises PublishError for what will not mend itself: a refused login, a certificate, a wrong setting. A
-    broker that merely cannot be reached is waited for in the background, unless ``wait_for_broker`` (replay), which
-    makes it a PublishError too. Leaving gives what is queued a moment to arrive and logs what did not.
+    Entering raises PublishError for wrong settings. A broker that cannot be reached, or refuses the login, is tried
+    again in the background and named in ``trouble``, unless ``wait_for_broker`` (replay), which makes it a PublishError
+    too. Leaving gives what is queued a moment to arrive and logs what did not. Events come from ``outbox``; commands
+    are listened to if there is somebody to ``wake`` for them.
     """
 
     def __init__(
-        self, settings: MqttSettings, *, base: str, site: str, version: str, wait_for_broker: bool = False
+        self,
+        settings: MqttSettings,
+        identity: Identity,
+        *,
+        outbox: Outbox | None = None,
+        wake: Callable[[], None] | None = None,
+        wait_for_broker: bool = False,
     ) -> None:
-        self._settings = settings
-        self._base = base
-        self._client_id = settings.client_id or f"spillwatch-{site}"
-        self._version = version
+        self._identity = identity
+        self._base = identity.base
         self._wait_for_broker = wait_for_broker
-        self._where = f"{settings.host}:{settings.resolved_port}"
-        self._client: Client | None = None
-        self._thread: threading.Thread | None = None
+        self._outbox = outbox if outbox is not None else MemoryOutbox()
+        self._inbox = Inbox(wake) if wake else None
+        will = Will(topic=self._status_topic, payload=self._status(online=False, since=None))
+        self._link = Link(settings, client_id=identity.client_id, will=will, owner=self)
         # Guards what follows; never held while paho is called, since paho calls back with locks of its own held
         self._changed = threading.Condition()
-        self._queue = Queue()
-        self._connected = False
-        self._leaving = False
-        self._answer: ReasonCode | str | None = None  # the broker's first
-        self._trouble: tuple[str, str] | None = None  # the latest that was logged
+        self._queue = Queue(self._outbox, events_topic=f"{self._base}/alarms")
+        self._degraded: tuple[str, ...] = ()
+        self._since: datetime | None = None
         self._denied: set[str] = set()
+        self.counters = Counters()
 
     @property
     def connected(self) -> bool:
         """The broker has let us in and the connection stands, as far as is known."""
-        return self._connected
+        return self._link.connected
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no connection, in a sentence."""
+        return self._link.trouble
 
     @property
     def pending(self) -> int:
@@ -83,51 +101,62 @@ class MqttPublisher:
             return len(self._queue)
 
     def __enter__(self) -> Self:
-        client = self._client = self._new_client()
-        address = self._settings.host, self._settings.resolved_port, self._settings.keepalive_s
-        unreachable = None
-        try:
-            client.connect(*address)
-        except (OSError, ValueError) as exc:
-            if final := self._final_fault(exc):
-                raise final from exc
-            unreachable = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-            if self._wait_for_broker:
-                raise self._unreachable(unreachable) from exc
-            client.connect_async(*address)  # the loop then tries until it succeeds
-        client.loop_start()
-        self._thread = next(t for t in threading.enumerate() if t.name == f"paho-mqtt-client-{self._client_id}")
-        self._await_answer(unreachable)
+        self._outbox.untake()
+        if self._wait_for_broker:
+            self._link.start_now_or_never()
+        else:
+            self._link.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         start = time.monotonic()
         with self._changed:
             self._changed.wait_for(self._settled, LEAVE_TIMEOUT_S * 0.6)
-            if self._connected:
+            if self.connected:
                 self._queue.retain(self._status_topic, self._status(online=False, since=datetime.now(UTC)))
         self._send_next()
         with self._changed:
             self._changed.wait_for(self._settled, start + LEAVE_TIMEOUT_S * 0.8 - time.monotonic())
             left = len(self._queue)
-        self._stop(start + LEAVE_TIMEOUT_S - time.monotonic(), publish_will=left > 0)
+        self._link.stop(start + LEAVE_TIMEOUT_S - time.monotonic(), publish_will=left > 0)
         if left:
-            log.error("mqtt.undelivered", broker=self._where, messages=left)
+            write = log.error if isinstance(self._outbox, MemoryOutbox) else log.warning
+            write("mqtt.undelivered", broker=self._link.where, messages=left, events=len(self._outbox))
 
     def publish(self, message: Message) -> None:
         """Queue it; alarm events must come in the order of their ``seq``."""
-        if self._thread is None or not self._thread.is_alive():
-            raise PublishError(f"the MQTT client for {self._where} does not run, so nothing can be published")
-        payload = encode(message)
+        if not self._link.alive:
+            raise PublishError(f"the MQTT client for {self._link.where} does not run, so nothing can be published")
         with self._changed:
             match message:
                 case AlarmEvent(camera=camera, well=well):
-                    self._queue.retain(self._topic(camera, well, "alarm"), payload)
-                    self._queue.append(f"{self._base}/alarms", payload)
+                    self._queue.retain(self._topic(camera, well, "alarm"), encode(message))
+                    self._queue.append(message)
                 case CameraStatus(camera=camera):
-                    self._queue.retain(self._topic(camera, None, "status"), payload)
+                    self._queue.retain(self._topic(camera, None, "status"), encode(message))
                 case WellStatus(camera=camera, well=well):
-                    self._queue.retain(self._topic(camera, well, "state"), payload)
+                    self._queue.retain(self._topic(camera, well, "state"), encode(message))
+                case SiteStatus(degraded=degraded):
+                    self._degraded = degraded
+                    if self.connected:
+                        self._queue.retain(self._status_topic, self._status(online=True, since=self._since))
+        self._send_next()
+
+    def recall(self, camera: str, well: str | None, payload: str) -> None:
+        """Before entering: the latest event of a well, or of the camera itself, from before a restart."""
+        self._queue.retain(self._topic(camera, well, "alarm"), payload)
+
+    def requests(self) -> list[Request]:
+        """The commands that have come since the last call."""
+        return self._inbox.take() if self._inbox else []
+
+    def answer(self, request: Request, answer: Answer) -> None:
+        """Tell who asked what became of it."""
+        topic = request.response_topic
+        if topic is None or not self._may_answer_on(topic):
+            topic = f"{self._base}/cmd/result"
+        with self._changed:
+            self._queue.answer(topic, encode(answer), request.correlation)
         self._send_next()
 
     # Topics and payloads
@@ -143,152 +172,81 @@ class MqttPublisher:
                 raise PublishError(f"{level!r} cannot be part of an MQTT topic; rename it without '/', '+' and '#'")
         return "/".join([self._base, *levels])
 
-    def _status(self, *, online: bool, since: datetime | None) -> str:
-        status = {"online": online, "version": self._version, "since": since and rfc3339(since)}
-        return json.dumps(status, ensure_ascii=False, separators=(",", ":"))
-
-    # Connecting and leaving
-
-    def _new_client(self) -> Client:
-        client = Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=MQTTProtocolVersion.MQTTv5)
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.reconnect_delay_set(RETRY_MIN_S, RETRY_MAX_S)
-        # A will cannot know when it will be sent, hence no "since"; leaving in order gives one
-        client.will_set(self._status_topic, self._status(online=False, since=None), qos=1, retain=True)
-        if self._settings.username:
-            client.username_pw_set(self._settings.username, self._settings.password())
-        if self._settings.tls:
-            client.tls_set_context(tls_context(self._settings))
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        return client
-
-    def _await_answer(self, unreachable: str | None) -> None:
-        """Wait for the broker's first answer, unless it could not even be asked; raise what will not mend itself."""
-        if unreachable is None:
-            with self._changed:
-                self._changed.wait_for(lambda: self._answer is not None, CONNECT_TIMEOUT_S)
-                answer = self._answer
-            if isinstance(answer, ReasonCode):
-                if answer.is_failure and (self._wait_for_broker or answer.value in FINAL_REFUSALS):
-                    self._stop(1.0)
-                    raise self._refused(answer)
-                return
-            unreachable = answer or f"no answer within {CONNECT_TIMEOUT_S:g} s"
-            if self._wait_for_broker:
-                self._stop(1.0)
-                raise self._unreachable(unreachable)
-        self._report("mqtt.unreachable", unreachable)
-
-    def _stop(self, within_s: float, *, publish_will: bool = False) -> None:
-        """Disconnect and end paho's thread; ``publish_will`` lets the broker say in our place that we are gone."""
-        assert self._client is not None  # noqa: S101 -- for mypy: entered before
-        self._leaving = True
-        self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, identifier=0x04) if publish_will else None)
-        # loop_stop() joins without a bound, and paho may be in the midst of a connection attempt; its thread is a
-        # daemon and ends with that attempt or with the process
-        stopper = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)
-        stopper.start()
-        stopper.join(max(within_s, 0.1))
-
-    def _settled(self) -> bool:
-        return not self._connected or not len(self._queue)
-
-    # Troubles
-
-    def _final_fault(self, exc: OSError | ValueError) -> PublishError | None:
-        if isinstance(exc, ssl.SSLCertVerificationError):
-            return PublishError(
-                f"the certificate of the broker at {self._where} is not accepted: {exc.verify_message}; "
-                "check mqtt.ca_file, and that mqtt.host is a name in the certificate"
-            )
-        if isinstance(exc, ssl.SSLError):
-            return PublishError(
-                f"TLS with the broker at {self._where} failed: {exc.reason or exc}; "
-                "check mqtt.port, mqtt.tls, mqtt.cert_file and mqtt.key_file"
-            )
-        if isinstance(exc, ValueError):  # UnicodeError
-            return PublishError(f"mqtt.host {self._settings.host!r} is not a host name: {exc}")
-        return None
-
-    def _unreachable(self, reason: str) -> PublishError:
-        return PublishError(
-            f"the broker at {self._where} cannot be reached: {reason}; "
-            "check mqtt.host and mqtt.port, and that the broker runs"
+    def _may_answer_on(self, topic: str) -> bool:
+        """Nobody may make us speak on a topic that has another meaning, such as that of the alarms."""
+        foreign = not f"{topic}/".startswith(f"{self._base}/") or topic.startswith(f"{self._base}/cmd/")
+        return (
+            foreign
+            and len(topic) <= LONGEST_RESPONSE_TOPIC
+            and not topic.startswith("$")
+            and not set(topic) & set("+#\0")
         )
 
-    def _refused(self, reason: ReasonCode) -> PublishError:
-        text = str(reason).lower().replace("authorized", "authorised")
-        if reason.value not in LOGIN_REFUSALS:
-            return PublishError(f"the broker at {self._where} refused client {self._client_id!r}: {text}")
-        user, mend = self._settings.username, "check mqtt.username and the password_file"
-        if not user:
-            return PublishError(f"the broker at {self._where} refused a login without a name: {text}; {mend}")
-        return PublishError(f"the broker at {self._where} refused user {user!r}: {text}; {mend}")
+    def _status(self, *, online: bool, since: datetime | None) -> str:
+        """A will cannot know when it will be sent, hence no "since"; leaving in order gives one."""
+        status: dict[str, object] = {"online": online, "version": self._identity.version}
+        status["since"] = since and rfc3339(since)
+        if online:
+            status["degraded"] = self._degraded
+        return json.dumps(status, ensure_ascii=False, separators=(",", ":"))
 
-    def _report(self, event: str, reason: str) -> None:
-        """Log it once per change: a broker that is down for a night is one line, not thousands."""
-        if self._trouble != (event, reason) and not self._leaving:
-            self._trouble = (event, reason)
-            write = log.error if event == "mqtt.refused" else log.warning
-            write(event, broker=self._where, reason=reason, pending=self.pending)
+    def _settled(self) -> bool:
+        return not self.connected or not len(self._queue)
 
     # From here on also on paho's thread
 
     def _send_next(self) -> None:
         with self._changed:
-            outgoing = self._queue.take() if self._connected else None
-        if outgoing and self._client:
-            # Should the connection break just now, paho sends this one again after the next CONNACK
-            self._client.publish(outgoing.topic, outgoing.payload, qos=1, retain=outgoing.retain)
+            outgoing = self._queue.take() if self.connected else None
+        if outgoing:
+            self.counters.sent += 1
+            self._link.send(outgoing)
 
-    def _on_connect(self, client: Client, _data: object, _flags: object, reason: ReasonCode, _more: Any) -> None:
+    def on_up(self) -> None:
+        """The link's owner: connected."""
+        self.counters.connections += 1
         with self._changed:
-            self._answer = reason
-            if not reason.is_failure and not self._leaving:
-                self._connected = True
-                if self._status_topic not in self._denied:
-                    self._queue.retain(self._status_topic, self._status(online=True, since=datetime.now(UTC)))
-                self._queue.retain_all_again(first=self._status_topic)
+            self._since = datetime.now(UTC)
+            if self._status_topic not in self._denied:
+                self._queue.retain(self._status_topic, self._status(online=True, since=self._since))
+            self._queue.retain_all_again(first=self._status_topic)
             self._changed.notify_all()
-        if self._leaving:
-            client.disconnect()
-        elif reason.is_failure:
-            self._report("mqtt.refused", str(reason))
-        else:
-            self._trouble = None
-            log.info("mqtt.connected", broker=self._where, pending=self.pending)
-            self._send_next()
-
-    def _on_connect_fail(self, _client: Client, _data: object) -> None:
-        exc = sys.exception()  # paho calls from its except clause and says no more than this
-        self._report("mqtt.unreachable", getattr(exc, "strerror", None) or str(exc))
-
-    def _on_disconnect(self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _more: Any) -> None:
-        with self._changed:
-            was_connected, self._connected = self._connected, False  # paho may call twice
-            if self._answer is None:
-                self._answer = "it ended the connection without an answer, as one does that wants TLS or a certificate"
-            self._changed.notify_all()
-        if was_connected:
-            self._report("mqtt.disconnected", str(reason))
-
-    def _on_publish(self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _more: Any) -> None:
-        with self._changed:
-            arrived = self._queue.acknowledged()
-            self._changed.notify_all()
-        if arrived and reason.is_failure:
-            self._denied_by_broker(arrived.topic, str(reason))
+        if self._inbox:
+            self._link.subscribe(f"{self._base}/cmd")
         self._send_next()
 
-    def _denied_by_broker(self, topic: str, reason: str) -> None:
-        """Its access list forbids the topic. The next value is tried again, so a corrected list needs no restart."""
+    def on_down(self) -> None:
+        """The link's owner: disconnected."""
         with self._changed:
-            # mosquitto 2.0 closes the connection upon this: the same value again would close it for ever
-            self._queue.forget(topic)
-            known = topic in self._denied
-            self._denied.add(topic)
-        if not known:
-            log.error("mqtt.denied", broker=self._where, topic=topic, reason=reason)
+            self._changed.notify_all()
+
+    def on_acknowledged(self, reason: ReasonCode) -> None:
+        """The link's owner: what was under way has arrived, or the broker's access list forbids its topic."""
+        with self._changed:
+            denied = self._queue.denied(hold_s=DENIED_PAUSE_S) if reason.is_failure else None
+            if not reason.is_failure:
+                self._queue.acknowledged()
+                self.counters.acknowledged += 1
+            self._changed.notify_all()
+        if denied:
+            self.counters.denied += 1
+            if denied.topic not in self._denied:
+                self._denied.add(denied.topic)
+                log.error("mqtt.denied", broker=self._link.where, topic=denied.topic, reason=str(reason))
+        self._send_next()
+
+    def on_message(self, message: MQTTMessage) -> None:
+        """The link's owner: a command."""
+        if not self._inbox:
+            return
+        properties = message.properties
+        request = Request(
+            payload=bytes(message.payload),
+            retained=message.retain,
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation=getattr(properties, "CorrelationData", None),
+        )
+        self.counters.commands += 1
+        if refused := self._inbox.put(request):
+            self.counters.commands_refused += 1
+            self.answer(request, Answer(ok=False, refused=refused, request={}, at=datetime.now(UTC)))

@@ -14,6 +14,7 @@ from spillwatch.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from spillwatch.records import AlarmEvent
     from spillwatch.store.database import Database
 
 PAGE = 200
@@ -21,9 +22,6 @@ PAGE = 200
 
 RETRY_S = 1.0
 """A disk that failed is tried again after so long."""
-
-LATE_S = 1.0
-"""An event that was not taken within so long of its making, or that an earlier run made, is late."""
 
 MAX_UNWRITTEN = 50_000
 """Events that memory holds while the disk takes none (some 50 MB); beyond it the oldest are lost, and logged."""
@@ -100,14 +98,17 @@ class StoredOutbox:
         with self._lock:
             self._visible = max(self._visible, last_seq)
 
-    def take(self) -> tuple[int, str, bool] | None:
-        """The next one's seq, its JSON, and whether it is late; each is taken once."""
+    def append(self, event: AlarmEvent) -> None:
+        """Nothing is left to do: it was stored with the step that made it, before anybody was told."""
+
+    def take(self) -> Entry | None:
+        """The next one, each once; one that an earlier run made was made at minus infinity."""
         with self._lock:
             entry = self._next_on_disk() or self._next_in_memory()
             if entry is None:
                 return None
             self._taken[entry.seq] = entry
-            return entry.seq, entry.payload, entry.seq <= self._earlier or self._clock() - entry.made_s > LATE_S
+            return entry._replace(made_s=-math.inf) if entry.seq <= self._earlier else entry
 
     def acknowledged(self, seq: int) -> None:
         """The broker has it, so it may be forgotten."""

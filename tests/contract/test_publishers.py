@@ -13,7 +13,7 @@ from spillwatch.errors import PublishError
 from spillwatch.publish.jsonl import JsonlPublisher
 from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.records import CameraState, CameraStatus, WellState, WellStatus, to_json
-from tests.support.publishers import AT, ListPublisher, alarm_event
+from tests.support.publishers import AT, ListPublisher, alarm_event, identity
 from tools.rig import free_port, wait_until
 from tools.rig.broker import Broker, Subscriber
 
@@ -58,7 +58,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
                 return [json.loads(text) for text in subscriber.on(f"{base}/alarms")]
 
             settings = MqttSettings(host="127.0.0.1", port=port)
-            yield Case(MqttPublisher(settings, base=base, site="line", version="1", wait_for_broker=True), delivered)
+            yield Case(MqttPublisher(settings, identity(base), wait_for_broker=True), delivered)
 
 
 def to_plain(event: Any) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def test_what_cannot_work_is_a_publish_error_on_entering_and_not_before(kind: st
         unusable = JsonlPublisher(tmp_path / "missing" / "events.jsonl", append=True)
     else:
         settings = MqttSettings(host="127.0.0.1", port=free_port())
-        unusable = MqttPublisher(settings, base="site", site="line", version="1", wait_for_broker=True)
+        unusable = MqttPublisher(settings, identity("site"), wait_for_broker=True)
 
     with pytest.raises(PublishError), unusable:
         pass

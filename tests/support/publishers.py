@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from spillwatch.publish.mqtt import Identity
 from spillwatch.records import AlarmEvent, AlarmState, Condition, Priority
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class ListPublisher:
     def events(self) -> list[AlarmEvent]:
         """The alarm events among them."""
         return [message for message in self.messages if isinstance(message, AlarmEvent)]
+
+
+def identity(base: str) -> Identity:
+    """Who a publisher is, in tests."""
+    return Identity(base=base, client_id="spillwatch-line", version="0.1.0")
 
 
 def alarm_event(seq: int, **changes: Any) -> AlarmEvent:

@@ -9,17 +9,23 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 from structlog.testing import capture_logs
 
-from spillwatch.config import MqttSettings
+from spillwatch.config import MqttSettings, StateSettings
 from spillwatch.errors import PublishError
-from spillwatch.publish import mqtt
+from spillwatch.publish import link, mqtt
 from spillwatch.publish.mqtt import MqttPublisher
-from spillwatch.records import CameraState, CameraStatus, Condition, WellState, WellStatus
-from tests.support.publishers import AT, alarm_event
+from spillwatch.records import Answer, CameraState, CameraStatus, Condition, WellState, WellStatus
+from spillwatch.store.keeping import Store
+from tests.support.publishers import AT, alarm_event, identity
 from tools.rig import free_port, program, wait_until
 from tools.rig.broker import Broker, Certificates, Relay, Subscriber
 
@@ -27,7 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ONLINE = re.compile(r'^\{"online":true,"version":"0\.1\.0","since":"20\d\d-[\d-]+T[\d:.]+Z"\}$')
+    from spillwatch.publish.base import Request
+
+ONLINE = re.compile(r'^\{"online":true,"version":"0\.1\.0","since":"20\d\d-[\d-]+T[\d:.]+Z","degraded":\[\]\}$')
 OFFLINE = re.compile(r'^\{"online":false,"version":"0\.1\.0","since":"20\d\d-[\d-]+T[\d:.]+Z"\}$')
 WILL = '{"online":false,"version":"0.1.0","since":null}'
 
@@ -45,9 +53,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 def publisher(port: int, *, wait_for_broker: bool = False, **settings: Any) -> MqttPublisher:
     values = {"host": "127.0.0.1", "port": port} | settings
-    return MqttPublisher(
-        MqttSettings(**values), base="site/line", site="line", version="0.1.0", wait_for_broker=wait_for_broker
-    )
+    return MqttPublisher(MqttSettings(**values), identity("site/line"), wait_for_broker=wait_for_broker)
 
 
 def refusal(subject: MqttPublisher) -> str:
@@ -165,10 +171,11 @@ def test_a_late_subscriber_sees_what_holds_and_no_old_events(broker: Broker) -> 
 def test_the_last_will_speaks_for_a_killed_process(broker: Broker) -> None:
     program = (
         "import sys, time\n"
-        "from spillwatch.config import MqttSettings\n"
-        "from spillwatch.publish.mqtt import MqttPublisher\n"
+        "from spillwatch.config import MqttSettings, StateSettings\n"
+        "from spillwatch.publish.mqtt import Identity, MqttPublisher\n"
         "settings = MqttSettings(host='127.0.0.1', port=int(sys.argv[1]))\n"
-        "with MqttPublisher(settings, base='site/line', site='line', version='0.1.0'): time.sleep(60)\n"
+        "identity = Identity(base='site/line', client_id='line', version='0.1.0')\n"
+        "with MqttPublisher(settings, identity): time.sleep(60)\n"
     )
     with (
         Subscriber(broker.port, "site/#") as subscriber,
@@ -186,7 +193,7 @@ def test_the_last_will_speaks_for_a_killed_process(broker: Broker) -> None:
 def test_leaving_in_order_says_when_and_sends_no_will(broker: Broker) -> None:
     with Subscriber(broker.port, "site/#") as subscriber:
         with publisher(broker.port) as subject:
-            assert subject.connected
+            wait_until(lambda: subject.connected)
         assert not subject.connected
         wait_until(lambda: len(subscriber.received) == 2)
         assert OFFLINE.match(subscriber.on("site/line/status")[1])
@@ -205,19 +212,37 @@ def test_a_password_lets_in_and_its_absence_or_a_wrong_one_does_not(tmp_path: Pa
     for path in (right, wrong):
         path.chmod(0o600)
     with Broker(tmp_path, passwords={"line": "bleed-0ut"}) as broker, capture_logs() as logs:
-        with publisher(broker.port, username="line", password_file=right) as subject:
+        with publisher(broker.port, wait_for_broker=True, username="line", password_file=right) as subject:
             assert subject.connected
-        assert refusal(publisher(broker.port, username="line", password_file=wrong)) == (
+        assert refusal(publisher(broker.port, wait_for_broker=True, username="line", password_file=wrong)) == (
             f"the broker at 127.0.0.1:{broker.port} refused user 'line': not authorised; "
             "check mqtt.username and the password_file"
         )
-        assert refusal(publisher(broker.port)) == (
+        assert refusal(publisher(broker.port, wait_for_broker=True)) == (
             f"the broker at 127.0.0.1:{broker.port} refused a login without a name: not authorised; "
             "check mqtt.username and the password_file"
         )
     assert named(logs, "mqtt.refused")
     assert "bleed-0ut" not in str(logs)
     assert "gu3ssed" not in str(logs)
+
+
+def test_a_daemon_whose_login_is_refused_says_so_and_gets_in_once_its_password_file_is_right(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("gu3ssed")
+    secret.chmod(0o600)
+    with (
+        Broker(tmp_path, passwords={"line": "bleed-0ut"}) as broker,
+        capture_logs() as logs,
+        publisher(broker.port, username="line", password_file=secret) as subject,
+    ):
+        subject.publish(alarm_event(1))
+        wait_until(lambda: named(logs, "mqtt.refused"))
+        assert "refused user 'line': not authorised" in (subject.trouble or "")
+        secret.write_text("bleed-0ut")
+        wait_until(lambda: subject.pending == 0)
+        assert subject.trouble is None
+        assert len(named(logs, "mqtt.refused")) == 1
 
 
 def test_a_login_that_is_refused_later_is_logged_and_tried_again(tmp_path: Path) -> None:
@@ -251,18 +276,22 @@ def test_tls_with_the_right_authority(tmp_path: Path, certificates: Certificates
 def test_tls_with_another_authority_or_another_name_is_refused(tmp_path: Path, certificates: Certificates) -> None:
     other = Certificates(tmp_path / "other", names="DNS:elsewhere.example")
     with Broker(tmp_path, certificates=certificates) as broker:
-        assert refusal(publisher(broker.port, tls=True, ca_file=other.ca)).startswith(
+        assert refusal(publisher(broker.port, wait_for_broker=True, tls=True, ca_file=other.ca)).startswith(
             f"the certificate of the broker at 127.0.0.1:{broker.port} is not accepted: "
         )
-        assert "ca_file" in refusal(publisher(broker.port, tls=True))  # the system's authorities do not know it
+        assert "ca_file" in refusal(
+            publisher(broker.port, wait_for_broker=True, tls=True)
+        )  # the system's authorities do not know it
     with Broker(tmp_path, certificates=other) as broker:
-        assert "Hostname mismatch" in refusal(publisher(broker.port, host="localhost", tls=True, ca_file=other.ca))
+        assert "Hostname mismatch" in refusal(
+            publisher(broker.port, wait_for_broker=True, host="localhost", tls=True, ca_file=other.ca)
+        )
 
 
 def test_a_client_certificate_lets_in_and_its_absence_does_not(tmp_path: Path, certificates: Certificates) -> None:
     with Broker(tmp_path, certificates=certificates, ask_client_certificate=True) as broker:
         pair = {"cert_file": certificates.client.cert, "key_file": certificates.client.key}
-        with publisher(broker.port, tls=True, ca_file=certificates.ca, **pair) as subject:
+        with publisher(broker.port, wait_for_broker=True, tls=True, ca_file=certificates.ca, **pair) as subject:
             assert subject.connected
         bare = publisher(broker.port, wait_for_broker=True, tls=True, ca_file=certificates.ca)
         assert "wants TLS or a certificate" in refusal(bare)
@@ -315,7 +344,7 @@ def test_a_lost_acknowledgement_repeats_one_event_under_its_id(broker: Broker) -
             subject.publish(alarm_event(seq))
         wait_until(lambda: len(subscriber.on("site/line/cam1/3L4/alarm")) == 2)  # arrived, and nobody knows
         relay.cut()
-        wait_until(lambda: numbers(subscriber) == [1, 2, 3, 4])
+        wait_until(lambda: numbers(subscriber) == [1, 2, 3, 4] and subject.pending == 0)
 
         relay.mute()
         subject.publish(alarm_event(5, well=None))
@@ -357,11 +386,12 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(broker: Broker) -> Non
         subject.publish(alarm_event(1))
         assert not subject.connected
         assert subject.pending == 2
+        wait_until(lambda: named(logs, "mqtt.unreachable"))
         with Subscriber.when_up(broker, "site/#") as subscriber:
             wait_until(lambda: numbers(subscriber) == [1])
             assert subject.connected
     assert len(named(logs, "mqtt.unreachable")) == 1
-    assert named(logs, "mqtt.unreachable")[0]["reason"] == "Connection refused"
+    assert "cannot be reached: Connection refused" in named(logs, "mqtt.unreachable")[0]["reason"]
 
 
 def test_replay_does_not_wait_for_a_broker() -> None:
@@ -373,7 +403,7 @@ def test_replay_does_not_wait_for_a_broker() -> None:
 
 
 def test_replay_does_not_wait_for_a_frozen_broker(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.3)
     broker.send(signal.SIGSTOP)
     assert "no answer within 0.3 s" in refusal(publisher(broker.port, wait_for_broker=True))
 
@@ -381,7 +411,7 @@ def test_replay_does_not_wait_for_a_frozen_broker(broker: Broker, monkeypatch: p
 def test_a_frozen_broker_holds_up_neither_publishing_nor_leaving(broker: Broker) -> None:
     with capture_logs() as logs:
         with publisher(broker.port) as subject:
-            wait_until(lambda: subject.pending == 0)
+            wait_until(lambda: subject.connected and subject.pending == 0)
             broker.send(signal.SIGSTOP)
             start = time.monotonic()
             for seq in range(1, 1001):
@@ -397,7 +427,7 @@ def test_a_frozen_broker_holds_up_neither_publishing_nor_leaving(broker: Broker)
 def test_leaving_while_the_broker_is_down_is_quick(broker: Broker) -> None:
     with capture_logs() as logs:
         with publisher(broker.port) as subject:
-            wait_until(lambda: subject.pending == 0)
+            wait_until(lambda: subject.connected and subject.pending == 0)
             broker.stop()
             wait_until(lambda: not subject.connected)
             subject.publish(alarm_event(1))
@@ -423,7 +453,7 @@ def test_a_topic_that_the_access_list_denies_is_logged_once_and_holds_nothing_up
 
 def test_a_name_that_cannot_be_a_topic_is_refused_before_anything_is_queued(broker: Broker) -> None:
     with publisher(broker.port) as subject:
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
         for well in ("3/4", "#", "+", ""):
             with pytest.raises(PublishError, match="cannot be part of an MQTT topic"):
                 subject.publish(alarm_event(1, well=well))
@@ -435,8 +465,159 @@ def test_a_dead_client_thread_is_an_error_to_the_owner(broker: Broker, monkeypat
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(MqttPublisher, "_on_publish", fail)
+    monkeypatch.setattr(MqttPublisher, "on_acknowledged", fail)
     with capture_logs(), publisher(broker.port) as subject:
         wait_until(lambda: not any(t.name == "paho-mqtt-client-spillwatch-line" for t in threading.enumerate()))
         with pytest.raises(PublishError, match="does not run"):
             subject.publish(alarm_event(1))
+
+
+# An outbox on disk
+
+
+def kept(folder: Path) -> Store:
+    return Store(StateSettings(directory=folder / "state"), deliver=True)
+
+
+def record(store: Store, count: int, subject: MqttPublisher | None = None) -> None:
+    for _ in range(count):
+        event = alarm_event(store.sequence.next())
+        store.record([event])
+        if subject:
+            subject.publish(event)
+
+
+def test_a_backlog_of_many_pages_comes_after_what_holds_now_in_order_and_late(tmp_path: Path, broker: Broker) -> None:
+    with kept(tmp_path) as store:
+        record(store, 30)
+        store.record([alarm_event(store.sequence.next()) for _ in range(970)])
+    with kept(tmp_path) as store, Subscriber(broker.port, "site/#") as subscriber:
+        subject = MqttPublisher(
+            MqttSettings(host="127.0.0.1", port=broker.port), identity("site/line"), outbox=store.outbox
+        )
+        subject.recall("cam1", "3L4", store.latest("cam1", "3L4") or "")
+        with subject:
+            record(store, 50, subject)
+            wait_until(lambda: len(numbers(subscriber)) == 1050)
+    assert numbers(subscriber) == list(range(1, 1051))
+    late = {event["seq"] for event in map(json.loads, subscriber.on("site/line/alarms")) if event["late"]}
+    assert late >= set(range(1, 1001))  # the newest may wait for these
+    topics = [topic for topic, _, _ in subscriber.received]
+    assert topics[:2] == ["site/line/status", "site/line/cam1/3L4/alarm"]
+    assert len(store.outbox) == 0
+
+
+def test_events_that_an_access_list_denies_are_kept_until_it_lets_them_pass(tmp_path: Path) -> None:
+    acl = "topic read #\ntopic write site/line/status\ntopic write site/line/cam1/3L4/alarm\n"
+    with Broker(tmp_path, acl=acl) as broker, kept(tmp_path) as store, capture_logs() as logs:
+        settings = MqttSettings(host="127.0.0.1", port=broker.port)
+        with MqttPublisher(settings, identity("site/line"), outbox=store.outbox) as subject:
+            record(store, 3, subject)
+            wait_until(lambda: named(logs, "mqtt.denied"))
+        assert len(store.outbox) == 3
+        assert [entry["topic"] for entry in named(logs, "mqtt.denied")] == ["site/line/alarms"]
+
+
+# Commands
+
+
+class Commander:
+    """Somebody with a panel: sends commands, and hears the answers."""
+
+    def __init__(self, port: int) -> None:
+        self.answers: list[tuple[str, dict[str, Any], bytes | None]] = []
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe([("panel/#", SubscribeOptions(qos=1)), ("site/line/#", SubscribeOptions(qos=1))])
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        if message.topic.startswith(("panel/", "site/line/cmd/")):
+            correlation = getattr(message.properties, "CorrelationData", None)
+            self.answers.append((message.topic, json.loads(message.payload), correlation))
+
+    def __enter__(self) -> Self:
+        self._client.loop_start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def send(self, payload: str, *, retain: bool = False, response: str = "", correlation: bytes = b"") -> None:
+        properties = Properties(PacketTypes.PUBLISH)
+        if response:
+            properties.ResponseTopic = response
+        if correlation:
+            properties.CorrelationData = correlation
+        self._client.publish("site/line/cmd", payload, qos=1, retain=retain, properties=properties).wait_for_publish(5)
+
+
+def listening(port: int) -> MqttPublisher:
+    return MqttPublisher(MqttSettings(host="127.0.0.1", port=port), identity("site/line"), wake=lambda: None)
+
+
+def obeyed(subject: MqttPublisher) -> list[Request]:
+    """What has come, each answered by yes."""
+    requests = subject.requests()
+    for request in requests:
+        subject.answer(request, Answer(ok=True, refused=None, request={"n": request.payload.decode()}, at=AT))
+    return requests
+
+
+def test_a_command_is_answered_where_the_sender_wants_it(broker: Broker) -> None:
+    with listening(broker.port) as subject, Commander(broker.port) as panel:
+        wait_until(lambda: subject.connected)
+        panel.send("1", response="panel/answers", correlation=b"\x00\x07")
+        panel.send("2")
+        panel.send("3", response="site/line/cam1/3L4/alarm")  # no answer may look like an alarm
+        panel.send("4", response="panel/#")
+        requests: list[Request] = []
+
+        def all_came() -> bool:
+            requests.extend(obeyed(subject))
+            return len(requests) == 4
+
+        wait_until(all_came)
+        wait_until(lambda: len(panel.answers) == 4)
+    assert [(topic, answer["request"]["n"], correlation) for topic, answer, correlation in panel.answers] == [
+        ("panel/answers", "1", b"\x00\x07"),
+        ("site/line/cmd/result", "2", None),
+        ("site/line/cmd/result", "3", None),
+        ("site/line/cmd/result", "4", None),
+    ]
+    assert not any(request.retained for request in requests)
+
+
+def test_a_retained_command_is_known_as_such(broker: Broker) -> None:
+    with Commander(broker.port) as panel:
+        panel.send("1", retain=True)
+        with listening(broker.port) as subject:
+            requests: list[Request] = []
+            wait_until(lambda: requests.extend(obeyed(subject)) or requests)
+    assert [request.retained for request in requests] == [True]
+
+
+def test_more_commands_than_anybody_means_are_refused_and_too_long_ones_never_come(broker: Broker) -> None:
+    with listening(broker.port) as subject, Commander(broker.port) as panel:
+        wait_until(lambda: subject.connected)
+        panel.send("x" * 20_000)
+        for number in range(60):
+            panel.send(str(number))
+        wait_until(lambda: subject.counters.commands == 60)
+        taken = len(obeyed(subject))
+        assert 20 <= taken < 60
+        wait_until(lambda: len(panel.answers) == 60)
+    refused = [answer["refused"] for _, answer, _ in panel.answers if not answer["ok"]]
+    assert refused == ["too many commands; 20 a second are the most"] * (60 - taken)
+
+
+def test_commands_are_heard_again_after_the_broker_was_restarted(broker: Broker) -> None:
+    with listening(broker.port) as subject:
+        wait_until(lambda: subject.connected)
+        broker.stop()
+        broker.start()
+        wait_until(lambda: subject.counters.connections == 2)
+        with Commander(broker.port) as panel:
+            panel.send("1")
+            wait_until(lambda: obeyed(subject))

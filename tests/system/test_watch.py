@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spillwatch.config import MqttSettings
 from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.records import CameraState, CameraStatus, WellState, WellStatus
-from tests.support.publishers import AT, alarm_event
+from tests.support.publishers import AT, alarm_event, identity
 from tools.rig.broker import Broker
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def look(port: int) -> subprocess.CompletedProcess[str]:
 def test_a_site_is_seen_by_what_the_broker_keeps(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker:
         settings = MqttSettings(host="127.0.0.1", port=broker.port)
-        with MqttPublisher(settings, base="spillwatch/line", site="line", version="1") as publisher:
+        with MqttPublisher(settings, identity("spillwatch/line")) as publisher:
             seen = CameraStatus(
                 camera="cam1", state=CameraState.WATCHING, reason=None, fps=25.0, last_frame_age_s=0.04, at=AT
             )

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
-from spillwatch.publish.outgoing import Queue
+import json
+
+from spillwatch.publish.outgoing import MAX_ANSWERS, MemoryOutbox, Queue
+from tests.support.publishers import alarm_event
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class OldOutbox(MemoryOutbox):
+    """What an earlier run left behind."""
+
+    def take(self) -> tuple[int, str, float] | None:
+        entry = super().take()
+        return entry and (entry[0], entry[1], float("-inf"))
+
+
+def queue_of(*seqs: int, outbox: MemoryOutbox | None = None, clock: Clock | None = None) -> Queue:
+    queue = Queue(MemoryOutbox() if outbox is None else outbox, events_topic="alarms", clock=clock or Clock())
+    for seq in seqs:
+        queue.append(alarm_event(seq))
+    return queue
 
 
 def drain(queue: Queue) -> list[tuple[str, str]]:
+    """Topic and payload of all that leave; of events, their seq."""
     left = []
     while outgoing := queue.take():
-        left.append((outgoing.topic, outgoing.payload))
-        queue.acknowledged()
+        payload = outgoing.payload if outgoing.seq is None else str(json.loads(outgoing.payload)["seq"])
+        left.append((outgoing.topic, payload))
+        assert queue.acknowledged() == outgoing
     return left
 
 
-def test_one_message_is_under_way_at_a_time() -> None:
-    queue = Queue()
-    queue.append("alarms", "1")
-    queue.append("alarms", "2")
+def events(*seqs: int) -> list[tuple[str, str]]:
+    return [("alarms", str(seq)) for seq in seqs]
 
-    assert queue.take() == ("alarms", "1", False)
+
+def test_one_message_is_under_way_at_a_time() -> None:
+    queue = queue_of(1, 2)
+    first = queue.take()
+    assert first
+    assert first.seq == 1
     assert queue.take() is None
     assert len(queue) == 2
-    assert queue.acknowledged() == ("alarms", "1", False)
-    assert queue.take() == ("alarms", "2", False)
+    assert queue.acknowledged() == first
+    assert drain(queue) == events(2)
 
 
-def test_events_all_leave_in_order_after_the_retained_values() -> None:
-    queue = Queue()
-    for number in range(5):
-        queue.append("alarms", str(number))
+def test_events_all_leave_in_order_after_answers_and_retained_values() -> None:
+    queue = queue_of(*range(5))
     queue.retain("state", "watching")
+    queue.answer("cmd/result", "done", None)
 
-    assert drain(queue) == [("state", "watching"), *[("alarms", str(number)) for number in range(5)]]
+    assert drain(queue) == [("cmd/result", "done"), ("state", "watching"), *events(*range(5))]
     assert len(queue) == 0
 
 
 def test_only_the_newest_retained_value_leaves() -> None:
-    queue = Queue()
+    queue = queue_of()
     queue.retain("state", "watching")
     queue.retain("state", "obstructed")
 
@@ -44,7 +73,7 @@ def test_only_the_newest_retained_value_leaves() -> None:
 
 
 def test_a_value_that_changes_while_it_is_under_way_leaves_again() -> None:
-    queue = Queue()
+    queue = queue_of()
     queue.retain("state", "watching")
     queue.take()
     queue.retain("state", "obstructed")
@@ -54,28 +83,65 @@ def test_a_value_that_changes_while_it_is_under_way_leaves_again() -> None:
 
 
 def test_after_a_reconnection_every_retained_value_leaves_again_before_the_events() -> None:
-    queue = Queue()
+    queue = queue_of()
     for topic in ("a", "b", "status"):
         queue.retain(topic, "x")
     drain(queue)
-    queue.append("alarms", "1")
+    queue.append(alarm_event(1))
     queue.retain_all_again(first="status")
 
-    assert drain(queue) == [("status", "x"), ("a", "x"), ("b", "x"), ("alarms", "1")]
+    assert drain(queue) == [("status", "x"), ("a", "x"), ("b", "x"), *events(1)]
 
 
 def test_nothing_is_acknowledged_when_nothing_is_under_way() -> None:
-    assert Queue().acknowledged() is None
+    assert queue_of().acknowledged() is None
+    assert queue_of().denied(hold_s=1) is None
 
 
-def test_a_forgotten_value_does_not_leave_again_but_a_newer_one_does() -> None:
-    queue = Queue()
+def test_a_denied_value_does_not_leave_again_but_a_newer_one_does() -> None:
+    queue = queue_of()
     queue.retain("a", "1")
     queue.retain("b", "1")
-    drain(queue)
+    for _ in "ab":
+        queue.take()
+        queue.denied(hold_s=30)
     queue.retain("b", "2")
-    queue.forget("a")
-    queue.forget("b")
     queue.retain_all_again(first="status")
 
     assert drain(queue) == [("b", "2")]
+
+
+def test_denied_events_wait_hold_nothing_else_up_and_are_tried_again() -> None:
+    clock = Clock()
+    queue = queue_of(1, 2, clock=clock)
+    assert queue.take()
+    queue.denied(hold_s=30)
+    queue.retain("a", "1")
+
+    assert drain(queue) == [("a", "1")]
+    assert len(queue) == 2
+    clock.now_s = 31
+    assert drain(queue) == events(1, 2)
+
+
+def test_an_event_that_waited_or_that_an_earlier_run_made_is_late() -> None:
+    def late(outgoing_of: Queue) -> bool:
+        outgoing = outgoing_of.take()
+        assert outgoing
+        return bool(json.loads(outgoing.payload)["late"])
+
+    clock = Clock()
+    clock.now_s = -1e9  # before the event was made, as far as this clock goes
+    assert not late(queue_of(1, clock=clock))
+    clock.now_s = 1e12
+    assert late(queue_of(1, clock=clock))
+    clock.now_s = -1e9
+    assert late(queue_of(1, outbox=OldOutbox(), clock=clock))
+
+
+def test_answers_that_nobody_takes_do_not_gather() -> None:
+    queue = queue_of()
+    for number in range(MAX_ANSWERS + 5):
+        queue.answer("cmd/result", str(number), None)
+
+    assert drain(queue) == [("cmd/result", str(number)) for number in range(5, MAX_ANSWERS + 5)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -71,16 +72,15 @@ def raised(subject: Store, count: int = 1) -> None:
         subject.record([alarm_event(subject.sequence.next(), at=AT)], {"cam1": memory()})
 
 
-def taken(subject: Store, count: int) -> list[tuple[int, bool]]:
-    """Take and acknowledge; the seq of each and whether it was late."""
+def taken(subject: Store, count: int) -> list[int]:
+    """Take and acknowledge; the seq of each."""
     events = []
     for _ in range(count):
         if (entry := subject.outbox.take()) is None:
             break
-        seq, payload, late = entry
-        assert json.loads(payload)["seq"] == seq
-        subject.outbox.acknowledged(seq)
-        events.append((seq, late))
+        assert json.loads(entry.payload)["seq"] == entry.seq
+        subject.outbox.acknowledged(entry.seq)
+        events.append(entry.seq)
     return events
 
 
@@ -93,14 +93,17 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     with store(tmp_path) as subject:
         raised(subject, 3)
         subject.record(answers=[answer()])
-        assert taken(subject, 1) == [(1, False)]
+        assert taken(subject, 1) == [1]
     with store(tmp_path) as subject:
         assert subject.memory("cam1") == memory()
         assert subject.memory("cam2") == Memory()
         assert json.loads(subject.latest("cam1", "3L4") or "")["seq"] == 3
         assert subject.latest("cam1", None) is None
         assert len(subject.outbox) == 2
-        assert taken(subject, 9) == [(2, True), (3, True)]  # late: an earlier run made them
+        entry = subject.outbox.take()
+        assert entry
+        assert (entry.seq, entry.made_s) == (2, -math.inf)  # late, for an earlier run made it
+        assert taken(subject, 9) == [3]
         assert subject.sequence.next() == 4
         assert subject.degraded == ()
     assert [row[0] for row in rows(tmp_path, "SELECT seq FROM history")] == [1, 2, 3]
@@ -141,19 +144,9 @@ def test_a_backlog_of_many_pages_comes_in_order_while_events_are_added(tmp_path:
         subject.record([alarm_event(subject.sequence.next()) for _ in range(950)])
         first = taken(subject, 500)
         subject.record([alarm_event(subject.sequence.next()) for _ in range(50)])
-        assert [seq for seq, _ in first + taken(subject, 1000)] == list(range(1, 1001))
+        assert first + taken(subject, 1000) == list(range(1, 1001))
         assert len(subject.outbox) == 0
     assert rows(tmp_path, "SELECT count(*) FROM outbox") == [(0,)]
-
-
-def test_an_event_that_waited_a_second_is_late(tmp_path: Path) -> None:
-    clock = Clock()
-    with store(tmp_path, clock) as subject:
-        raised(subject, 2)
-        clock.now_s += 0.9
-        assert taken(subject, 1) == [(1, False)]
-        clock.now_s += 0.2
-        assert taken(subject, 1) == [(2, True)]
 
 
 def test_what_was_taken_and_not_acknowledged_is_taken_again(tmp_path: Path) -> None:
@@ -163,7 +156,7 @@ def test_what_was_taken_and_not_acknowledged_is_taken_again(tmp_path: Path) -> N
         assert subject.outbox.take()
         assert subject.outbox.take()
         subject.outbox.untake()
-        assert [seq for seq, _ in taken(subject, 9)] == [2, 3]
+        assert taken(subject, 9) == [2, 3]
 
 
 def test_events_that_nobody_delivers_are_not_queued(tmp_path: Path) -> None:
@@ -194,8 +187,7 @@ with store(Path(sys.argv[1])) as subject:
         subject.record([alarm_event(seq)], {"cam1": memory(seq)})
         print(seq, flush=True)
         if seq % 3 == 0:
-            taken, _, _ = subject.outbox.take()
-            subject.outbox.acknowledged(taken)
+            subject.outbox.acknowledged(subject.outbox.take().seq)
 """
 
 
@@ -225,7 +217,7 @@ def test_a_full_disk_costs_no_alarm_and_is_made_up_for(tmp_path: Path, log: list
     with small_disk(tmp_path / "disk", 24) as folder:
         with store(folder, clock) as subject:
             raised(subject, 10)
-            assert taken(subject, 3) == [(1, False), (2, False), (3, False)]
+            assert taken(subject, 3) == [1, 2, 3]
             ballast = fill(folder)
             shutil.copytree(folder, tmp_path / "copy", ignore=lambda *_: ["ballast"])
             for _ in range(40):  # the log that SQLite writes first may have room left
@@ -233,7 +225,7 @@ def test_a_full_disk_costs_no_alarm_and_is_made_up_for(tmp_path: Path, log: list
                 clock.now_s += 2
             assert subject.degraded == ("storage", "history")
             assert "full" in (subject.trouble or "")
-            assert [seq for seq, _ in taken(subject, 300)] == list(range(4, 304))  # told all the same
+            assert taken(subject, 300) == list(range(4, 304))  # told all the same
 
             ballast.unlink()
             clock.now_s += 2
@@ -241,7 +233,7 @@ def test_a_full_disk_costs_no_alarm_and_is_made_up_for(tmp_path: Path, log: list
             assert subject.degraded == ()
             assert subject.memory("cam1") == memory()
         with store(folder) as subject:
-            assert [seq for seq, _ in taken(subject, 999)] == list(range(304, 411))  # each once
+            assert taken(subject, 999) == list(range(304, 411))  # each once
             assert subject.sequence.next() == 411
         assert rows(folder, "SELECT count(*) FROM history") == [(410,)]
     assert [entry["event"] for entry in log] == ["store.degraded", "store.recovered"]
@@ -285,7 +277,7 @@ def test_a_locked_database_is_waited_for_and_made_up_for(tmp_path: Path) -> None
             raised(subject, 5)
             assert subject.degraded
             assert "locked" in (subject.trouble or "")
-            assert [seq for seq, _ in taken(subject, 9)] == [1, 2, 3, 4, 5, 6]
+            assert taken(subject, 9) == [1, 2, 3, 4, 5, 6]
         clock.now_s += 2
         subject.tick()
         assert subject.degraded == ()
@@ -302,7 +294,7 @@ def test_a_state_directory_that_cannot_be_made_degrades_and_is_tried_again(tmp_p
         raised(subject)
         first = subject.sequence.last
         assert first > 1_700_000_000_000  # nobody knows what an earlier run had counted to
-        assert taken(subject, 1) == [(first, False)]
+        assert taken(subject, 1) == [first]
         (tmp_path / "file").unlink()
         clock.now_s += 2
         subject.tick()
@@ -361,7 +353,7 @@ def test_what_a_damaged_file_still_gives_is_saved(tmp_path: Path) -> None:
     with store(tmp_path) as subject:
         assert subject.notices()
         assert subject.memory("cam1") == memory()
-        assert [seq for seq, _ in taken(subject, 999)] == list(range(1, 301))
+        assert taken(subject, 999) == list(range(1, 301))
 
 
 @pytest.mark.logs_error("store.broken")
@@ -378,7 +370,7 @@ def test_a_database_that_breaks_while_it_is_used_is_begun_anew_with_all_that_is_
         raised(subject)
         assert len(set_aside(tmp_path)) == 1
         assert subject.degraded == ()
-        seqs = [seq for seq, _ in taken(subject, 999)]
+        seqs = taken(subject, 999)
         assert seqs == sorted(seqs)
         assert set(seqs) >= {*range(2, 201), 301}
     with store(tmp_path) as subject:
