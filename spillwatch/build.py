@@ -19,6 +19,7 @@ from spillwatch.publish.jsonl import JsonlPublisher
 from spillwatch.publish.mqtt import Identity, MqttPublisher
 from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
+from spillwatch.store.keeping import Store
 from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
 from spillwatch.watch.health import Health
@@ -58,9 +59,14 @@ class Judge:
     scale: ScoreScale
 
 
+def model_path(settings: ModelSettings) -> Path:
+    """The file of the model that the settings name."""
+    return settings.path or bundles.default_path()
+
+
 def judge(settings: ModelSettings) -> Judge:
     """Load the model that the settings name, or the bundled one."""
-    path = settings.path or bundles.default_path()
+    path = model_path(settings)
     bundle = bundles.load(path)
     threshold = settings.threshold or bundle.threshold
     try:
@@ -110,15 +116,20 @@ def pipeline(
         obstruction=ObstructionDetector(surround.apart, wells.in_service, alarm_after_s=detection.obstructed_after_s),
         detector=detector(len(wells), judge, detection),
     )
-    alarms = Alarms(
+    told = alarms(camera, site, memory)
+    return Pipeline(wells, senses=senses, deciders=deciders, alarms=told, media_clock=media_clock)
+
+
+def alarms(camera: str, site: Site, memory: Memory | None) -> Alarms:
+    """The alarms of a camera, or of the site itself."""
+    return Alarms(
         camera,
-        model=judge.bundle.name,
+        model=site.judge.bundle.name,
         next_seq=site.next_seq,
         settings=site.alarms,
         flood=site.flood,
         memory=memory,
     )
-    return Pipeline(wells, senses=senses, deciders=deciders, alarms=alarms, media_clock=media_clock)
 
 
 def detector(wells: int, judge: Judge, detection: DetectionSettings) -> SpillDetector:
@@ -140,6 +151,11 @@ def broker(
         base=settings.base_topic, client_id=client_id + "-replay" * replay, version=version("spillwatch")
     )
     return MqttPublisher(settings.mqtt, identity, outbox=outbox, wake=wake, wait_for_broker=replay)
+
+
+def store(settings: Settings) -> Store:
+    """What survives a restart; without MQTT nobody takes events from its outbox."""
+    return Store(settings.state, deliver=settings.mqtt.enabled)
 
 
 def event_log(path: Path, *, append: bool) -> Publisher:

@@ -56,14 +56,14 @@ def _fail(exc: SpillwatchError) -> NoReturn:
 @click.option("--config", "config", type=FILE, required=True, help="Settings file; see config.example.toml.")
 @_plain_errors
 def run(config: Path) -> None:
-    """Watch live cameras until SIGTERM: the daemon."""
+    """Watch live cameras until SIGTERM: the daemon. SIGHUP reads the settings and wells anew."""
     from spillwatch.config import load
 
     settings = load(config)
     _log_to_stderr(settings.log.level, settings.log.format)
     from spillwatch import daemon
 
-    daemon.run(settings)
+    daemon.run(settings, load=functools.partial(load, config))
 
 
 @main.command()

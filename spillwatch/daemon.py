@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import faulthandler
 import queue
-import signal
 import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from cysystemd.daemon import Notification, notify
 
-from spillwatch import build, profile
-from spillwatch.errors import ConfigError, PublishError, SpillwatchError
-from spillwatch.records import AlarmEvent, Frame, Gap
+from spillwatch import build, lineup
+from spillwatch.desk import Desk
+from spillwatch.errors import SpillwatchError
+from spillwatch.lineup import Cameras, Lineup, Unit
+from spillwatch.records import SITE, CameraState, Frame, Gap, WellState
+from spillwatch.service import Service, on_signals
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
-from spillwatch.watch.status import StatusBoard
-from spillwatch.wells import wellmap
+from spillwatch.telling import Telling
+from spillwatch.watch.alarms import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import threading
+    from collections.abc import Callable, Collection, Mapping
 
-    from spillwatch.config import CameraSettings, Settings
-    from spillwatch.publish.base import Publisher
-    from spillwatch.records import Message
-    from spillwatch.watch.pipeline import Pipeline
+    from spillwatch.config import CameraSettings, CommandSettings, Settings
+    from spillwatch.records import AlarmEvent, Answer, Command
 
 _LOG = structlog.get_logger()
 
@@ -37,65 +38,61 @@ TICK_S = 0.2
 READY_WITHIN_S = 10.0
 """Without a scored frame by then the start is called degraded: broken cameras must not keep the others from service."""
 
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One camera and all that is its own; cameras share the model and the publishers, nothing else."""
-
-    camera: LiveCamera
-    pipeline: Pipeline
-    board: StatusBoard
+LEAVE_CAMERAS_S = 1.5
+"""Stopping waits for cameras as long as for the broker, and at the same time."""
 
 
 class Daemon:
-    """Watches all cameras of a site. Bells (a frame came, a signal arrived) wake its one loop."""
+    """Watches all cameras of a site. Bells (a frame, a command, a signal came) wake its one loop.
 
-    def __init__(self, settings: Settings) -> None:
-        if not settings.cameras:
-            raise ConfigError("no camera is configured; add a [[cameras]] section, as config.example.toml shows")
+    ``load`` gives the settings anew when a reload is asked for.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
         self._settings = settings
+        self._load = load
         # SimpleQueue.put is the one wake-up that may be called from a signal handler.
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopping = False
-        self._ready = False
+        self._reload_asked = False
+        self._remark: str | None = None  # what came of the last reload, if nothing good
         self._scored = 0
-        self._publishers: list[Publisher] = []
-        self._failing: set[str] = set()
+        self._service = Service()
+        self._store = build.store(settings)
+        self._cameras = Cameras(make=self._live, memory=self._store.memory)
+        self._desk = Desk(self, self._command_settings)
+        self._lineup: Lineup
+        self._telling: Telling
 
     def stop(self) -> None:
         """End the loop soon; safe in a signal handler."""
         self._stopping = True
         self._bell.put(None)
 
+    def reload(self) -> None:
+        """Read the settings anew soon; safe in a signal handler."""
+        self._reload_asked = True
+        self._bell.put(None)
+
     def run(self) -> None:
         """Watch until stopped; everything is let go in the reverse order of its start."""
         build.one_core_each()
-        units = self._units()
         with ExitStack() as stack:
-            self._publishers = [stack.enter_context(publisher) for publisher in self._make_publishers()]
-            for unit in units:
-                stack.enter_context(unit.camera)
-            started_s = time.monotonic()
-            _LOG.info("daemon.started", cameras=len(units), wells=sum(len(unit.pipeline.wells) for unit in units))
-            while not self._stopping:
-                self._wait()
-                for unit in units:
-                    self._serve(unit)
-                if not self._ready and time.monotonic() - started_s > READY_WITHIN_S:
-                    self._tell_ready("degraded start: no frame scored yet")
-            notify(Notification.STOPPING)
-            _LOG.info("daemon.stopping", scored=self._scored)
-
-    def _units(self) -> list[Unit]:
-        judge = build.judge(self._settings.model)
-        site = build.Site(judge, self._settings.alarms)
-        units = []
-        for camera in self._settings.cameras:
-            wells = wellmap.load(camera.wells)
-            detection = profile.detection_for(self._settings.detection, camera.profile, judge.bundle.name)
-            pipeline = build.pipeline(camera.id, wells, detection, site=site)
-            units.append(Unit(self._live(camera), pipeline, StatusBoard(pipeline)))
-        return units
+            stack.enter_context(self._store)
+            self._lineup = lineup.draw_up(self._settings, self._store.sequence.next, self._cameras)
+            self._telling = Telling(self._store, self._lineup.site)
+            leaving: list[threading.Thread] = []
+            stack.callback(_join, leaving)
+            self._telling.open(self._settings, stack, wake=partial(self._bell.put, None), wells=self.wells())
+            stack.callback(lambda: leaving.extend(lineup.leave(unit.camera for unit in self._lineup.units)))
+            for unit in self._lineup.units:
+                unit.camera.__enter__()
+            wells = sum(len(unit.pipeline.wells) for unit in self._lineup.units)
+            _LOG.info("daemon.started", cameras=len(self._lineup.units), wells=wells, outbox=len(self._store.outbox))
+            self._telling.dismiss(self._store.cameras() - self.wells().keys(), self._lineup.site, *_now())
+            self._watch()
+            self._service.tell_stopping()
+            _LOG.info("daemon.stopping", scored=self._scored, outbox=len(self._store.outbox))
 
     def _live(self, camera: CameraSettings) -> LiveCamera:
         make_source = partial(build.source, camera)
@@ -105,11 +102,20 @@ class Daemon:
             camera.id, make_source, lost_after_s=camera.lost_after_s, stuck_after_s=stuck_after_s, wake=wake
         )
 
-    def _make_publishers(self) -> Iterator[Publisher]:
-        if self._settings.events.path:
-            yield build.event_log(self._settings.events.path, append=True)
-        if self._settings.mqtt.enabled:
-            yield build.broker(self._settings, replay=False)
+    # The loop
+
+    def _watch(self) -> None:
+        started_s = time.monotonic()
+        while not self._stopping:
+            self._wait()
+            if self._reload_asked:
+                self._reload_asked = False
+                self._reload()
+            for unit in self._lineup.units:
+                self._serve(unit)
+            self._attend()
+            self._telling.look_after(*_now())
+            self._tell_service(started_s)
 
     def _wait(self) -> None:
         try:
@@ -122,11 +128,11 @@ class Daemon:
     def _serve(self, unit: Unit) -> None:
         item = unit.camera.take()
         if item is not None:
-            self._publish(self._step(unit, item))
-        at, now_s, counters = datetime.now(UTC), time.monotonic(), unit.camera.counters
-        self._publish(unit.pipeline.tick(at, now_s))
-        self._publish(unit.pipeline.tally(at, now_s, frames=counters.frames, dropped=counters.dropped))
-        self._publish(unit.board.update(at, now_s))
+            self._telling.tell(unit.pipeline.alarms, self._step(unit, item))
+        (at, time_s), counters = _now(), unit.camera.counters
+        overload = unit.pipeline.tally(at, time_s, frames=counters.frames, dropped=counters.dropped)
+        self._telling.tell(unit.pipeline.alarms, [*unit.pipeline.tick(at, time_s), *overload])
+        self._telling.publish(unit.board.update(at, time_s))
 
     def _step(self, unit: Unit, item: Frame | Gap) -> list[AlarmEvent]:
         try:
@@ -137,61 +143,105 @@ class Daemon:
             events = unit.pipeline.step(gap)
         else:
             if isinstance(item, Frame):
-                self._count(unit, item)
+                unit.board.count(item)
+                self._scored += 1
+                # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
+                self._service.feed_watchdog()
         return [replace(event, delay_ms=round(1000 * (time.monotonic() - item.time_s), 1)) for event in events]
 
-    def _count(self, unit: Unit, frame: Frame) -> None:
-        unit.board.count(frame)
-        self._scored += 1
-        # Fed by scored frames alone: a daemon that scores nothing is no daemon, and systemd starts it afresh.
-        notify(Notification.WATCHDOG)
-        if not self._ready:
-            self._tell_ready("watching")
+    def _tell_service(self, started_s: float) -> None:
+        if self._service.ready:
+            if self._service.status_due:
+                self._service.tell_status(self._status())
+        elif self._scored or time.monotonic() - started_s > READY_WITHIN_S:
+            status = self._status() if self._scored else "degraded start: no frame scored yet"
+            self._service.tell_ready(status)
+            _LOG.info("daemon.ready", status=status)
 
-    def _tell_ready(self, status: str) -> None:
-        self._ready = True
-        notify(Notification.READY)
-        notify(Notification.STATUS, status)
-        _LOG.info("daemon.ready", status=status)
+    def _status(self) -> str:
+        """One line for people: `systemctl status` shows it."""
+        boards = [unit.board.last for unit in self._lineup.units if unit.board.last]
+        cameras = [f"{b.camera} {b.state}{f' ({b.reason})' if b.reason else f' {b.fps:g} fps'}" for b in boards]
+        troubles = [*(f"no {part}" for part in self._telling.degraded)]
+        if self._telling.broker and self._telling.broker.trouble:
+            troubles.append(self._telling.broker.trouble)
+        troubles += [self._remark] if self._remark else []
+        fine = not troubles and all(board.state == CameraState.WATCHING for board in boards)
+        watched = sum(board.wells.get(WellState.WATCHING, 0) for board in boards)
+        parts = [*cameras, f"{watched} wells watched", f"outbox {len(self._store.outbox)}", *troubles]
+        return f"{'watching' if fine else 'degraded'}: {'; '.join(parts)}"
 
-    def _publish(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            if isinstance(message, AlarmEvent):
-                _LOG.warning("alarm.changed", **_brief(message))
-            for publisher in self._publishers:
-                self._hand_over(publisher, message)
+    # Commands
 
-    def _hand_over(self, publisher: Publisher, message: Message) -> None:
-        """One way that fails, such as a full disk, must not keep the others from telling."""
-        name = type(publisher).__name__
-        try:
-            publisher.publish(message)
-        except PublishError as exc:
-            if name not in self._failing:
-                _LOG.error("publish.failed", publisher=name, reason=str(exc))
-            self._failing.add(name)
+    def _attend(self) -> None:
+        broker = self._telling.broker
+        for request in broker.requests() if broker else ():
+            answer = self._desk.attend(request, datetime.now(UTC))
+            if broker:
+                broker.answer(request, answer)
+
+    def _command_settings(self) -> CommandSettings:
+        return self._settings.commands
+
+    def wells(self) -> Mapping[str, Collection[str]]:
+        """The wells' ids of each camera; the site itself counts as one without wells."""
+        return {unit.settings.id: unit.pipeline.wells.ids for unit in self._lineup.units} | {SITE: ()}
+
+    def obey(self, command: Command, answer: Answer) -> None:
+        """Have a command done; raises CommandError."""
+        at, time_s = _now()
+        if command.camera == SITE:
+            alarms = self._telling.site_alarms
+            events = alarms.obey(command, Moment(at=at, time_s=time_s))
         else:
-            self._failing.discard(name)
+            pipeline = next(u.pipeline for u in self._lineup.units if u.settings.id == command.camera)
+            alarms, events = pipeline.alarms, pipeline.command(command, at, time_s)
+        self._telling.tell(alarms, events, [answer])
+
+    def keep(self, answer: Answer) -> None:
+        """Keep the answer to a command that was refused."""
+        self._store.record(answers=[answer])
+
+    # Reloading
+
+    def _reload(self) -> None:
+        self._service.tell_reloading()
+        try:
+            settings = self._load()
+            new = lineup.make_over(self._lineup, settings, self._settings, self._cameras)
+        except SpillwatchError as exc:
+            self._remark = f"reload refused: {exc}"
+            _LOG.error("daemon.reload_refused", reason=str(exc))
+        else:
+            self._change_to(new, settings)
+            self._remark = None
+            _LOG.info("daemon.reloaded", cameras=len(new.units))
+        self._service.tell_ready(self._status())
+
+    def _change_to(self, new: Lineup, settings: Settings) -> None:
+        before, after = ([unit.camera for unit in units] for units in (self._lineup.units, new.units))
+        lineup.leave(camera for camera in before if camera not in after)
+        known = self.wells().keys()
+        self._lineup, self._settings = new, settings
+        for camera in after:
+            if camera not in before:
+                camera.__enter__()
+        self._telling.dismiss(known - self.wells().keys(), new.site, *_now())
 
 
-def _brief(event: AlarmEvent) -> dict[str, object]:
-    names = ("id", "seq", "camera", "well", "condition", "state", "score", "delay_ms")
-    return {name: getattr(event, name) for name in names}
+def _now() -> tuple[datetime, float]:
+    return datetime.now(UTC), time.monotonic()
 
 
-@contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT end the loop instead of the process."""
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _join(threads: list[threading.Thread]) -> None:
+    deadline_s = time.monotonic() + LEAVE_CAMERAS_S
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
 
 
-def run(settings: Settings) -> None:
-    """Watch until SIGTERM or SIGINT."""
-    daemon = Daemon(settings)
-    with stopping_on_signals(daemon.stop):
+def run(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Watch until SIGTERM or SIGINT; on SIGHUP, ``load`` gives new settings."""
+    faulthandler.enable()  # systemd ends a daemon that hangs with SIGABRT: the journal then shows where it hung
+    daemon = Daemon(settings, load)
+    with on_signals(stop=daemon.stop, reload=daemon.reload):
         daemon.run()

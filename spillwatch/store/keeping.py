@@ -101,6 +101,10 @@ class Store:
         """What is remembered of a camera's alarms."""
         return self._memories.get(camera, Memory())
 
+    def cameras(self) -> set[str]:
+        """The cameras of which anything is remembered."""
+        return {camera for camera, memory in self._memories.items() if memory != Memory()}
+
     def latest(self, camera: str, well: str | None) -> str | None:
         """The newest event of a well, or of the camera itself, as JSON."""
         return self._latest.get((camera, well or ""))

@@ -123,8 +123,8 @@ class Alarms:
                 events += self._become(well, after, moment)
         return events
 
-    def forget(self, well: str, moment: Moment) -> list[AlarmEvent]:
-        """The well is no more: nothing of it stays active or suppressed."""
+    def forget(self, well: str | None, moment: Moment) -> list[AlarmEvent]:
+        """The well (None: the camera) is no more: nothing of it stays active or suppressed."""
         return self._become(well, Point(), moment)
 
     def active(self) -> list[Key]:

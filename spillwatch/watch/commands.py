@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from spillwatch.errors import CommandError
-from spillwatch.records import Command, Verb
+from spillwatch.records import SITE, Command, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -88,7 +88,7 @@ def _camera(asked: _Request, wells: Mapping[str, Collection[str]]) -> str:
     """The camera that is meant: the one that is named, or else the only one there could be."""
     if asked.camera is not None and asked.camera not in wells:
         raise CommandError(f"there is no camera {_shown(asked.camera)}{_near(asked.camera, wells)}")
-    cameras = list(wells) if asked.camera is None else [asked.camera]
+    cameras = [camera for camera in wells if camera != SITE] if asked.camera is None else [asked.camera]
     if asked.well is not None:
         known = [well for camera in cameras for well in wells[camera]]
         cameras = [camera for camera in cameras if asked.well in wells[camera]]

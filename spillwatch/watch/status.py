@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StatusBoard:
-    """The statuses of one camera."""
+    """The statuses of one camera; ``last`` is what was told of it last."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -27,6 +27,7 @@ class StatusBoard:
         self._frames = 0
         self._last_frame_s: float | None = None
         self._last_score_s: float | None = None
+        self.last: CameraStatus | None = None
 
     def count(self, frame: Frame) -> None:
         """A frame has been through the pipeline."""
@@ -47,7 +48,8 @@ class StatusBoard:
         now = (self._pipeline.camera_state, self._pipeline.reason)
         elapsed_s = time_s - self._told_s
         if now != self._told or elapsed_s >= HEARTBEAT_S:
-            due.append(self._camera_status(states, at, time_s, elapsed_s))
+            self.last = self._camera_status(states, at, time_s, elapsed_s)
+            due.append(self.last)
             self._told, self._told_s, self._frames = now, time_s, 0
         return due
 

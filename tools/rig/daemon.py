@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 
 
 class DaemonProcess:
-    """``spillwatch run`` under a notify socket; leaving kills what still runs."""
+    """``spillwatch run`` under a notify socket; leaving kills what still runs.
+
+    Its state directory and its log are in ``folder``, and go on from one to the next.
+    """
 
     def __init__(self, config: Path, folder: Path, **environment: str) -> None:
         self._command = [sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
         self._log_path = folder / "daemon.log"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(0.2)
-        address = str(folder / "notify")
-        self._socket.bind(address)
-        self._environment = {**os.environ, "NOTIFY_SOCKET": address, **environment}
+        self._address = folder / "notify"
+        self._socket.bind(str(self._address))
+        given = {"NOTIFY_SOCKET": str(self._address), "STATE_DIRECTORY": str(folder / "state")}
+        self._environment = {**os.environ, **given, **environment}
         self._listening = True
         self._listener = threading.Thread(target=self._listen, name="notify-socket", daemon=True)
         self.notified: list[str] = []
@@ -55,6 +59,7 @@ class DaemonProcess:
         self._listening = False
         self._listener.join(2)
         self._socket.close()
+        self._address.unlink()
 
     def _listen(self) -> None:
         while self._listening:

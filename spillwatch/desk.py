@@ -1,0 +1,91 @@
+"""Where commands are checked, done, kept in the audit log, and answered."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pydantic_core
+import structlog
+
+from spillwatch.errors import CommandError
+from spillwatch.records import Answer
+from spillwatch.watch.commands import LONGEST, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
+
+    from spillwatch.config import CommandSettings
+    from spillwatch.publish.base import Request
+    from spillwatch.records import Command
+
+REMEMBERED = 100
+"""Requests whose answers are given again when they come once more."""
+
+SHOWN = 200
+"""Characters of a payload that is no JSON object which its answer and the audit log repeat."""
+
+_LOG = structlog.get_logger()
+
+
+class Site(Protocol):
+    """Whose alarms are commanded."""
+
+    def wells(self) -> Mapping[str, Collection[str]]:
+        """The wells' ids of each camera."""
+        ...
+
+    def obey(self, command: Command, answer: Answer) -> None:
+        """Do it, and keep what it changed together with the answer; raises CommandError."""
+        ...
+
+    def keep(self, answer: Answer) -> None:
+        """Keep the answer to what was not done."""
+        ...
+
+
+class Desk:
+    """``attend`` never raises: whatever comes, it is answered."""
+
+    def __init__(self, site: Site, settings: Callable[[], CommandSettings]) -> None:
+        self._site = site
+        self._settings = settings
+        self._given: OrderedDict[tuple[str | None, bytes, bytes], Answer] = OrderedDict()
+
+    def attend(self, request: Request, at: datetime) -> Answer:
+        """A request with the correlation data, topic and text of one before is that one, and not done again."""
+        if request.correlation is None:
+            return self._attend(request, at)
+        key = request.response_topic, request.correlation, request.payload
+        if key not in self._given:
+            self._given[key] = self._attend(request, at)
+            if len(self._given) > REMEMBERED:
+                self._given.popitem(last=False)
+        return self._given[key]
+
+    def _attend(self, request: Request, at: datetime) -> Answer:
+        asked = _asked(request.payload)
+        try:
+            if request.retained:
+                raise CommandError("the command is retained, so it may be old; publish it without the retain flag")
+            command = parse(request.payload, self._site.wells(), self._settings())
+            answer = Answer(ok=True, refused=None, request=asked, at=at)
+            self._site.obey(command, answer)
+        except CommandError as exc:
+            answer = Answer(ok=False, refused=str(exc), request=asked, at=at)
+            self._site.keep(answer)
+            _LOG.warning("command.refused", reason=str(exc))
+        else:
+            _LOG.info("command.done", **{name: str(asked.get(name)) for name in ("command", "well", "by")})
+        return answer
+
+
+def _asked(payload: bytes) -> dict[str, Any]:
+    """What was sent, for the answer and the audit log."""
+    try:
+        # Unlike json, it refuses what is nested without end, and halves of characters
+        value = pydantic_core.from_json(payload) if len(payload) <= LONGEST else None
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"payload": payload[:SHOWN].decode("utf-8", "replace")}
