@@ -49,6 +49,7 @@ class Daemon:
     """
 
     def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
+        lineup.check(settings)
         self._settings = settings
         self._load = load
         # SimpleQueue.put is the one wake-up that may be called from a signal handler.
@@ -241,7 +242,7 @@ def _join(threads: list[threading.Thread]) -> None:
 
 def run(settings: Settings, load: Callable[[], Settings]) -> None:
     """Watch until SIGTERM or SIGINT; on SIGHUP, ``load`` gives new settings."""
-    faulthandler.enable()  # systemd ends a daemon that hangs with SIGABRT: the journal then shows where it hung
     daemon = Daemon(settings, load)
+    faulthandler.enable()  # systemd ends a daemon that hangs with SIGABRT: the journal then shows where it hung
     with on_signals(stop=daemon.stop, reload=daemon.reload):
         daemon.run()

@@ -48,10 +48,14 @@ class Lineup:
     model: str
 
 
-def draw_up(settings: Settings, next_seq: Callable[[], int], cameras: Cameras) -> Lineup:
-    """Nothing is started. Raises SpillwatchError for settings and files that cannot be used."""
+def check(settings: Settings) -> None:
+    """Raises ConfigError when there is nothing to watch."""
     if not settings.cameras:
         raise ConfigError("no camera is configured; add a [[cameras]] section, as config.example.toml shows")
+
+
+def draw_up(settings: Settings, next_seq: Callable[[], int], cameras: Cameras) -> Lineup:
+    """Nothing is started. Raises SpillwatchError for settings and files that cannot be used."""
     site = build.Site(build.judge(settings.model), settings.alarms, next_seq=next_seq)
     lineup = Lineup(units=(), site=site, model=_model_digest(settings))
     return replace(lineup, units=tuple(_unit(settings, camera, lineup, cameras) for camera in settings.cameras))
@@ -65,8 +69,7 @@ def make_over(old: Lineup, settings: Settings, before: Settings, cameras: Camera
     for name in FIXED:
         if getattr(settings, name) != getattr(before, name):
             raise ConfigError(f"{name} has changed, which takes a restart: systemctl restart spillwatch")
-    if not settings.cameras:
-        raise ConfigError("no camera is configured any longer; to watch none, stop spillwatch")
+    check(settings)
     model = _model_digest(settings)
     judge = old.site.judge if model == old.model else build.judge(settings.model)
     lineup = Lineup(units=(), site=replace(old.site, judge=judge, alarms=settings.alarms), model=model)

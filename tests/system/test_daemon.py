@@ -144,18 +144,27 @@ def wells_of_one() -> Any:
     return wells(1)
 
 
-def test_a_broker_that_refuses_the_password_is_one_sentence(tmp_path: Path) -> None:
+def test_a_daemon_whose_login_is_refused_watches_says_so_and_delivers_once_it_is_let_in(tmp_path: Path) -> None:
     wellmap.save(wells_of_one(), tmp_path / "w.toml")
-    (tmp_path / "password").write_text("wrong")
-    (tmp_path / "password").chmod(0o600)
-    with Broker(tmp_path, passwords={"line": "right"}) as refusing:
+    secret = tmp_path / "password"
+    secret.write_text("wr0ng-one")
+    secret.chmod(0o600)
+    with Broker(tmp_path, passwords={"line": "right", "panel": "x"}) as refusing:
         config = configure(tmp_path, refusing, ("table", "rtsp://127.0.0.1:9/cam", tmp_path / "w.toml"))
         account = 'username = "line"\npassword_file = "password"\n[events]'
         config.write_text(config.read_text().replace("[events]", account))
-        command = [sys.executable, "-m", "spillwatch", "run", "--config", str(config)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("spillwatch: ")]
-    assert "refused user 'line'" in sentence
-    assert "Traceback" not in done.stderr
-    assert "wrong" not in done.stderr
+        with DaemonProcess(config, tmp_path) as daemon:
+            log = tmp_path / "events.jsonl"
+            wait_until(lambda: log.exists() and log.read_text(), within_s=20, what=daemon.log())
+            assert daemon.log().count("mqtt.refused") == 1
+            said = "refused user 'line': not authorised; check mqtt.username and the password_file"
+            assert said in daemon.log()
+            wait_until(lambda: any(said in text for text in daemon.notified), within_s=20, what="the status line")
+            with Subscriber(refusing.port, "spillwatch/#", account=("panel", "x")) as subscriber:
+                secret.write_text("right")
+                wait_until(lambda: events_of(subscriber), within_s=20)
+            assert daemon.terminate() < 2
+    (event,) = events_of(subscriber)
+    assert (event["condition"], event["late"]) == ("camera_lost", True)
+    assert "wr0ng-one" not in daemon.log()
+    assert "Traceback" not in daemon.log()

@@ -125,7 +125,7 @@ class Broker:
 class Subscriber:
     """Listens with a session that outlives a restart of the broker, and keeps (topic, text, retained)."""
 
-    def __init__(self, port: int, *topics: str, session: str = "") -> None:
+    def __init__(self, port: int, *topics: str, session: str = "", account: tuple[str, str] | None = None) -> None:
         self.received: list[tuple[str, str, bool]] = []
         self._subscribed = threading.Event()
         self._topics = topics
@@ -133,6 +133,8 @@ class Subscriber:
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message
+        if account:
+            self._client.username_pw_set(*account)
         expiry = Properties(PacketTypes.CONNECT)
         expiry.SessionExpiryInterval = 600 if session else 0
         # mosquitto 2.0.11 does not save a session that began with a clean start, whatever its expiry
