@@ -131,8 +131,9 @@ class Daemon:
         if item is not None:
             self._telling.tell(unit.pipeline.alarms, self._step(unit, item))
         (at, time_s), counters = _now(), unit.camera.counters
-        overload = unit.pipeline.tally(at, time_s, frames=counters.frames, dropped=counters.dropped)
-        self._telling.tell(unit.pipeline.alarms, [*unit.pipeline.tick(at, time_s), *overload])
+        events = unit.pipeline.tick(at, time_s)
+        events += unit.pipeline.tally(at, time_s, frames=counters.frames, dropped=counters.dropped)
+        self._telling.tell(unit.pipeline.alarms, events)
         self._telling.publish(unit.board.update(at, time_s))
 
     def _step(self, unit: Unit, item: Frame | Gap) -> list[AlarmEvent]:
@@ -208,18 +209,19 @@ class Daemon:
     def _reload(self) -> None:
         self._service.tell_reloading()
         try:
-            settings = self._load()
-            new = lineup.make_over(self._lineup, settings, self._settings, self._cameras)
+            self.reload_now()
         except SpillwatchError as exc:
             self._remark = f"reload refused: {exc}"
             _LOG.error("daemon.reload_refused", reason=str(exc))
         else:
-            self._change_to(new, settings)
             self._remark = None
-            _LOG.info("daemon.reloaded", cameras=len(new.units))
+            _LOG.info("daemon.reloaded", cameras=len(self._lineup.units))
         self._service.tell_ready(self._status())
 
-    def _change_to(self, new: Lineup, settings: Settings) -> None:
+    def reload_now(self) -> None:
+        """Take up settings, wells and profiles as they are now; raises SpillwatchError, and goes on as before."""
+        settings = self._load()
+        new = lineup.make_over(self._lineup, settings, self._settings, self._cameras)
         before, after = ([unit.camera for unit in units] for units in (self._lineup.units, new.units))
         lineup.leave(camera for camera in before if camera not in after)
         known = self.wells().keys()
