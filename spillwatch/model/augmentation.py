@@ -20,7 +20,7 @@ MISLOCATED = 0.15  # share of the normal wells
 
 def uniform(g: Generator, count: int, low: float, high: float, *, channels: int = 1) -> Tensor:
     """(count, channels, 1, 1) in low..high."""
-    return torch.rand((count, channels, 1, 1), generator=g) * (high - low) + low
+    return torch.rand((count, channels, 1, 1), generator=g, device=g.device).mul_(high - low).add_(low)
 
 
 def working(wells: Tensor, normal: Tensor, g: Generator, *, share: float) -> Tensor:
@@ -39,7 +39,7 @@ def spilt(normal: Tensor, spill: Tensor, count: int, g: Generator) -> Tensor:
 
 
 def _some(pictures: Tensor, count: int, g: Generator) -> Tensor:
-    return pictures[torch.randint(len(pictures), (count,), generator=g)]
+    return pictures[torch.randint(len(pictures), (count,), generator=g, device=g.device)]
 
 
 def drained(normal: Tensor, g: Generator) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ def upended(pictures: Tensor, g: Generator) -> Tensor:
 def mislocated(pictures: Tensor, others: Tensor, g: Generator) -> Tensor:
     """Crops off by up to half a well, with a strip of plate or launder and then another well coming into view."""
     count, _, height, width = pictures.shape
-    y, x = (axis.expand(height, width) for axis in _grid(pictures))
+    y, x = _grid(pictures)
     upright = uniform(g, count, 0, 1) < 0.6
     along, size = torch.where(upright, y, x), torch.where(upright, float(height), float(width))
     shift = uniform(g, count, 0.1, 0.6) * size
@@ -97,9 +97,9 @@ def mislocated(pictures: Tensor, others: Tensor, g: Generator) -> Tensor:
     # Towards the end of each axis only: the whole is turned about at times.
     beyond = along - (size - shift)  # pixels past the first crop's end, negative inside it
     place = torch.where(beyond < strip / 2, along + shift, beyond - strip).clamp(min=0).minimum(size - 1)
-    columns, rows = torch.where(upright, x, place), torch.where(upright, place, y)
-    grid = torch.cat([(columns * 2 + 1) / width - 1, (rows * 2 + 1) / height - 1], 1).permute(0, 2, 3, 1)
-    first, second = (F.grid_sample(p, grid, padding_mode="border", align_corners=False) for p in (pictures, others))
+    rows = torch.where(upright, place, y)[:, 0, :, 0]
+    columns = torch.where(upright, x, place)[:, 0, 0, :]
+    first, second = (_resampled(p, _taps(rows, height), _taps(columns, width)) for p in (pictures, others))
     tints = [uniform(g, count, *span) for span in ((0.65, 1.0), (0.85, 1.05), (0.9, 1.25))]
     colour = pictures.mean((2, 3), keepdim=True) * torch.cat(tints, 1) * uniform(g, count, 0.6, 1.25)
     colour = colour * (1 + _clouds(g, pictures, cells=(3, 4), strength=0.04))
@@ -112,31 +112,36 @@ def mislocated(pictures: Tensor, others: Tensor, g: Generator) -> Tensor:
 def occluded(pictures: Tensor, g: Generator, *, share: float, where: Tensor | None = None) -> Tensor:
     """Gloves, sleeves, hoses: each well stays what it is behind a blob, a bar, both or neither.
 
-    ``share`` is the chance of each of the two. Neither is put there if it would leave in sight less than ``VISIBLE`` of
-    what was of ``where`` (crops, 1, height, width): a spill that is wholly hidden is none to the eye.
+    ``share`` is that of the wells that get each of the two. Neither is put there if the two would leave in sight less
+    than ``VISIBLE`` of ``where`` (crops, 1, height, width): a spill that is wholly hidden is none to the eye.
     """
+    pictures = pictures.clone()
+    seen = None if where is None else where.clone()
     for shape in (_blob, _bar):
-        colour, cover = _thing(pictures, shape(pictures, g), g, share=share)
-        if where is not None:
-            left = where * (1 - cover)
-            cover = cover * (left.sum((2, 3), keepdim=True) >= VISIBLE * where.sum((2, 3), keepdim=True))
-            where = where * (1 - cover)
-        pictures = torch.lerp(pictures, colour, cover)
+        chosen = torch.randperm(len(pictures), generator=g, device=g.device)[: round(len(pictures) * share)]
+        behind = pictures[chosen]
+        colour, shade, cover = _thing(behind, shape(behind, g), g)
+        if where is not None and seen is not None:
+            left = seen[chosen] * (1 - cover)
+            enough = left.sum((2, 3), keepdim=True) >= VISIBLE * where[chosen].sum((2, 3), keepdim=True)
+            cover = cover * enough
+            seen[chosen] = torch.where(enough, left, seen[chosen])
+        pictures[chosen] = (behind * (1 - cover)).addcmul_(colour, shade * cover)
     return pictures
 
 
-def _thing(pictures: Tensor, signed: Tensor, g: Generator, *, share: float) -> tuple[Tensor, Tensor]:
-    """Colour and cover of something opaque where ``signed`` is negative, its edge anywhere from sharp to blurred."""
+def _thing(pictures: Tensor, signed: Tensor, g: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Colour, shade and cover of something opaque where ``signed`` is negative, its edge from sharp to blurred."""
     count = len(pictures)
     # Any brightness; a tint that may be skin or rubber but seldom a drained well's.
-    strength = torch.tensor([1.0, 0.7, 1.0]).view(1, 3, 1, 1) * uniform(g, count, 0, 0.35)
+    strength = torch.tensor([1.0, 0.7, 1.0], device=g.device).view(1, 3, 1, 1) * uniform(g, count, 0, 0.35)
     colour = uniform(g, count, 0.02, 0.85) * (1 + uniform(g, count, -1, 1, channels=3) * strength)
-    colour = colour * (1 + _clouds(g, pictures, cells=(5, 7), strength=0.08))
     y, x = _grid(pictures)
     angle, pitch = uniform(g, count, 0, 2 * math.pi), uniform(g, count, 0.15, 0.9)
-    folds = torch.sin((torch.cos(angle) * x + torch.sin(angle) * y) * pitch)
-    colour = colour * (1 + folds * uniform(g, count, -0.35, 0.35) * (uniform(g, count, 0, 1) < 0.5))
-    return colour, torch.sigmoid(-signed * uniform(g, count, -0.5, 2.0).exp()) * (uniform(g, count, 0, 1) < share)
+    folds = torch.sin(torch.cos(angle) * pitch * x + torch.sin(angle) * pitch * y)
+    folded = uniform(g, count, -0.35, 0.35) * (uniform(g, count, 0, 1) < 0.5)
+    shade = (1 + _clouds(g, pictures, cells=(5, 7), strength=0.08)) * (1 + folds * folded)
+    return colour, shade, torch.sigmoid(signed * -uniform(g, count, -0.5, 2.0).exp())
 
 
 def _blob(pictures: Tensor, g: Generator) -> Tensor:
@@ -159,33 +164,57 @@ def _bar(pictures: Tensor, g: Generator) -> Tensor:
     return torch.maximum(-beyond, beyond - breadth)
 
 
-def window(pictures: Tensor, g: Generator, *, size: int, shift: float, zoom: float) -> Tensor:
-    """A ``size`` window near the middle, moved by up to ``shift`` pixels, scaled by up to ``zoom``, mirrored or not."""
+def filmed(pictures: Tensor, g: Generator, *, size: int, shift: float, zoom: float, gain: float) -> Tensor:
+    """Another moment of the camera: a ``size`` window near the middle, and other light.
+
+    It is moved by up to ``shift`` pixels, scaled by up to ``zoom``, mirrored or not, softer or sharper, brighter or
+    darker by up to ``gain`` (as log), with a cast of colour and noise. All that is done along rows and columns is one
+    matrix for each, which is several times quicker than a general warp.
+    """
     count, _, height, width = pictures.shape
-    flip = torch.where(torch.rand(count, generator=g) < 0.5, -1.0, 1.0)
-    matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0] = (1 + uniform(g, count, -zoom, zoom).flatten()) * flip * size / width
-    matrix[:, 1, 1] = (1 + uniform(g, count, -zoom, zoom).flatten()) * size / height
-    matrix[:, 0, 2] = uniform(g, count, -shift, shift).flatten() * 2 / width
-    matrix[:, 1, 2] = uniform(g, count, -shift, shift).flatten() * 2 / height
-    grid = F.affine_grid(matrix, [count, 3, size, size], align_corners=False)
-    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-
-
-def filmed(pictures: Tensor, g: Generator, *, gain: float) -> Tensor:
-    """Another moment of the camera: softer or sharper, brighter or darker, a cast of colour, noise."""
-    count = len(pictures)
-    soft = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    pictures = torch.lerp(pictures, soft, uniform(g, count, -0.3, 0.6))
+    ahead = torch.arange(size, device=g.device) - (size - 1) / 2
+    flip = torch.where(_each(g, count, 0, 1) < 0.5, -1.0, 1.0)
+    rows = (height - 1) / 2 + _each(g, count, -shift, shift) + ahead * (1 + _each(g, count, -zoom, zoom))
+    columns = (width - 1) / 2 + _each(g, count, -shift, shift) + ahead * (1 + _each(g, count, -zoom, zoom)) * flip
+    soft = _each(g, count, -0.3, 0.6)[..., None]
+    result = _resampled(pictures, *(_softened(_taps(*axis), soft) for axis in ((rows, height), (columns, width))))
     light = uniform(g, count, -gain, gain) + uniform(g, count, -0.05, 0.05, channels=3)
-    pictures = pictures * light.exp() + uniform(g, count, -0.03, 0.03)
-    noise = torch.randn(pictures.shape, generator=g) * uniform(g, count, 0, 0.012)
-    return (pictures + noise).clamp(0, 1)
+    result = result.mul_(light.exp()).add_(uniform(g, count, -0.03, 0.03))
+    return result.addcmul_(_noise(g, result), uniform(g, count, 0, 0.012)).clamp_(0, 1)
+
+
+def _each(g: Generator, count: int, low: float, high: float) -> Tensor:
+    return uniform(g, count, low, high)[:, :, 0, 0]
+
+
+def _taps(places: Tensor, length: int) -> Tensor:
+    """(crops, places, length): what each pixel weighs at each place, by linear interpolation, edges repeated."""
+    pixels = torch.arange(length, device=places.device)
+    return (1 - (places.clamp(0, length - 1)[..., None] - pixels).abs_()).clamp_(min=0)
+
+
+def _softened(taps: Tensor, soft: Tensor) -> Tensor:
+    """The same, then drawn by ``soft`` towards the mean of three neighbours, or away from it."""
+    spread = (torch.cat([taps[:, :1], taps[:, :-1]], 1) + taps + torch.cat([taps[:, 1:], taps[:, -1:]], 1)) / 3
+    return torch.lerp(taps, spread, soft)
+
+
+def _resampled(pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(crops, channels, height, width) through ``_taps`` of its rows and columns."""
+    across = torch.bmm(pictures.flatten(1, 2), columns.transpose(1, 2))
+    return torch.matmul(rows[:, None], across.view(*pictures.shape[:3], columns.shape[1]))
+
+
+def _noise(g: Generator, pictures: Tensor) -> Tensor:
+    """Even noise of deviation 1 from random bytes, which cost a sixth of normal deviates."""
+    words = torch.randint(-(2**63), 2**63 - 1, (-(-pictures.numel() // 8),), generator=g, device=g.device)
+    levels = words.view(torch.int8)[: pictures.numel()].view(pictures.shape)
+    return levels.to(pictures.dtype).mul_(math.sqrt(12) / 256)
 
 
 def _grid(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    height, width = pictures.shape[-2:]
-    return torch.arange(height).float()[:, None], torch.arange(width).float()[None, :]
+    height, width = (torch.arange(side, device=pictures.device, dtype=torch.float32) for side in pictures.shape[-2:])
+    return height[:, None], width[None, :]
 
 
 def _signed(dx: Tensor, dy: Tensor, rx: Tensor, ry: Tensor, tilt: Tensor) -> Tensor:
@@ -216,5 +245,5 @@ def _oval(
 
 def _clouds(g: Generator, pictures: Tensor, *, cells: tuple[int, int], strength: float) -> Tensor:
     """Slow variations of brightness around 0."""
-    coarse = torch.randn((len(pictures), 1, *cells), generator=g) * strength
+    coarse = torch.randn((len(pictures), 1, *cells), generator=g, device=g.device) * strength
     return F.interpolate(coarse, pictures.shape[-2:], mode="bilinear", align_corners=True)

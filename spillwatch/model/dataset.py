@@ -7,9 +7,7 @@ holds ``imgs/`` and ``test_annotation.txt`` with ``name label`` lines, 1 for a s
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,7 +82,7 @@ def load_folder(folder: Path, *, preprocessing: Preprocessing | None = None) -> 
     digests, pictures, all_counts, unreadable, repeats = [], [], [], 0, 0
     for names, what in ((("train", "normal"), "normal"), (("proliv", "spill"), "spill")):
         paths = _images(folder, names, what)
-        crops = _read(paths, p)
+        crops = [_read(path, p) for path in paths]
         kept, counts = _unique([crop for crop in crops if crop is not None])
         if not kept:
             raise ModelError(f"no image of {len(paths)} in {paths[0].parent} can be read; put {what} crops there")
@@ -132,7 +130,7 @@ def _load_test(annotation: Path, p: Preprocessing) -> Labelled:
         if not name or label not in {"0", "1"}:
             raise ModelError(f"{annotation}, line {number}: {line!r} is not 'name 0' or 'name 1'")
         labels[name] = label == "1"
-    crops = _read([annotation.parent / "imgs" / name for name in labels], p)
+    crops = [_read(annotation.parent / "imgs" / name, p) for name in labels]
     rows = [(crop, label) for crop, label in zip(crops, labels.values(), strict=True) if crop is not None]
     kept = np.array([label for _, label in rows], bool)
     if not kept.any() or kept.all():
@@ -151,13 +149,8 @@ def _images(folder: Path, names: tuple[str, ...], what: str) -> list[Path]:
     raise ModelError(f"{folder} holds no {what} crops; put them as JPEG or PNG images into {wanted}")
 
 
-def _read(paths: list[Path], p: Preprocessing) -> list[U8 | None]:
-    """Wide crops, None where a file cannot be read; OpenCV releases the GIL, so threads help."""
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crops") as pool:
-        return list(pool.map(lambda path: _read_one(path, p), paths))
-
-
-def _read_one(path: Path, p: Preprocessing) -> U8 | None:
+def _read(path: Path, p: Preprocessing) -> U8 | None:
+    """A wide crop, None where it cannot be read; so small a file is read sooner than it is handed to a thread."""
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None

@@ -1,9 +1,7 @@
 """From a folder of crops to a bundle, the same one for the same seed.
 
 ``seed`` is the seed document's recipe: an autoencoder of normal wells, threshold by a decision tree. ``default`` also
-learns from what spills are known, as an autoencoding binary classifier: the error of normal wells is minimised, that
-of spills raised by -log(1 - exp(-c MSE)) (Yamanaka et al. 2019, arXiv:1903.10709), with drained wells made
-from normal ones, since none were filmed.
+learns from what spills are known; ``fitting.py`` is its recipe.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -19,13 +17,13 @@ import torch
 from torch import Generator, Tensor
 
 from spillwatch.errors import ModelError
-from spillwatch.model import augmentation as augment
 from spillwatch.model import calibration
 from spillwatch.model.architecture import SIDE, Architecture
-from spillwatch.model.bundle import Bundle, State, name_of
+from spillwatch.model.bundle import Bundle, name_of
 from spillwatch.model.dataset import Dataset, centre, load_folder
 from spillwatch.model.evaluation import score_all, wilson
-from spillwatch.model.network import PyramidNetwork, SeedNetwork
+from spillwatch.model.fitting import Fitted, Held, fit, weights
+from spillwatch.model.network import SeedNetwork
 from spillwatch.model.scoring import Scorer
 
 if TYPE_CHECKING:
@@ -41,16 +39,6 @@ log = structlog.get_logger()
 SEED_VALIDATION = 0.05
 SEED_EPOCHS = 5
 SEED_BATCH = 64
-
-EPOCHS = 20
-LEAST_STEPS = 120  # few crops are gone through more often
-BATCH = 128  # normal wells per step; with them come KNOWN spills of each of the three kinds
-KNOWN = 24
-RATE = 5e-3
-SHARPNESS = 10.0  # c: a spill is pushed until its error nears 3 / c; docs/accuracy.md has what was tried
-VALIDATION = 0.1
-SPILL_VALIDATION = 0.2
-GAIN = 0.3  # brightness in training, as log; a line's light was seen to move by ±20 %
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,27 +62,9 @@ class TrainResult:
     seconds: float
 
 
-class Held(NamedTuple):
-    """Held-out crops, (crops, size, size, 3) uint8: what the threshold is chosen on and what is shown."""
-
-    normal: U8
-    spill: U8
-    normal_examples: U8
-    spill_examples: U8
-
-
-class Fitted(NamedTuple):
-    """What a recipe hands back."""
-
-    architecture: Architecture
-    state: State
-    curves: dict[str, list[float]]
-    held: Held
-
-
 def train(data: Path, *, preset: str, seed: int, progress: Progress | None = None) -> TrainResult:
     """Train ``preset`` on a folder of crops; equal seeds give equal weights, bit for bit, on the same machine."""
-    recipes = {"default": _fit_default, "seed": _fit_seed}
+    recipes = {"default": fit, "seed": _fit_seed}
     if preset not in recipes:
         raise ModelError(f"preset {preset!r} is unknown; choose one of {', '.join(recipes)}")
     started = perf_counter()
@@ -207,75 +177,7 @@ def _fit_seed(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
         curves["training"].append(float(np.mean(losses)))
         progress(epoch + 1, SEED_EPOCHS, f"loss {curves['training'][-1]:.5f}")
     shown = crops[order[:held]]
-    return Fitted(architecture, _state(network), curves, Held(shown, spill, shown, spill))
-
-
-def _fit_default(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
-    """The autoencoding binary classifier over normal wells, pours, transferred pours and drained wells."""
-    normal, normal_held = _split(dataset.normal, VALIDATION, torch.randperm(len(dataset.normal), generator=g))
-    # Neighbours in a cast look alike: the last by name are held out in one piece, not picked at random.
-    spill, spill_held = _split(dataset.spill, SPILL_VALIDATION, torch.arange(len(dataset.spill)).flip(0))
-    architecture = Architecture("pyramid")
-    network = PyramidNetwork(architecture, normed=True)
-    steps = len(list(_batches(len(normal), BATCH, g)))
-    epochs = max(EPOCHS, -(-LEAST_STEPS // steps))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, epochs * steps, pct_start=0.15)
-    curves: dict[str, list[float]] = {"normal wells": [], "known spills": []}
-    for epoch in range(epochs):
-        losses = []
-        for batch in _batches(len(normal), BATCH, g):
-            wells = augment.working(normal[batch], normal, g, share=0.45)
-            known = augment.spilt(normal, spill, KNOWN, g)
-            losses.append(_step(network, wells, known, g))
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-        for name, value in zip(curves, np.mean(losses, 0), strict=True):
-            curves[name].append(float(value))
-        progress(epoch + 1, epochs, f"loss {sum(np.mean(losses, 0)):.3f}")
-    # Its own chance, so that a threshold can be found again without training again.
-    held = _stressed(normal_held, spill_held, torch.Generator().manual_seed(g.initial_seed()))
-    # Half precision halves the file; the threshold is found with what is saved.
-    return Fitted(architecture, _state(network.folded().half()), curves, held)
-
-
-def _step(network: PyramidNetwork, wells: Tensor, known: Tensor, g: Generator) -> tuple[float, float]:
-    """Gradients of one step, and the two losses."""
-    pictures = augment.window(torch.cat([wells, known]), g, size=SIDE, shift=4, zoom=0.15)
-    pictures = augment.filmed(pictures, g, gain=GAIN)
-    errors = SHARPNESS * (network(pictures) - pictures).square().mean((1, 2, 3))
-    quiet = errors[: len(wells)].mean()
-    loud = -torch.log(-torch.expm1(-errors[len(wells) :].clamp(min=1e-4))).mean()
-    torch.autograd.backward(quiet + loud)
-    return quiet.item(), loud.item()
-
-
-def _stressed(normal: Tensor, spill: Tensor, g: Generator) -> Held:
-    """Held-out wells as they are and as a bad day might show them; each kind of spill counts alike."""
-    rounds = max(1, len(normal) // (2 * len(spill)))
-    pours = spill.repeat(rounds, 1, 1, 1)
-    emptied, oval = augment.drained(normal[: len(pours)], g)
-    where = torch.cat([augment.middle(pours), oval])
-    spills = augment.occluded(torch.cat([pours, emptied]), g, share=0.1, where=where)
-    wells = augment.working(normal, normal, g, share=0.1)
-
-    def film(pictures: Tensor) -> Tensor:
-        return augment.filmed(augment.window(pictures, g, size=SIDE, shift=2.0, zoom=0.05), g, gain=0.2)
-
-    shown = len(spill) // 2 + 1
-    examples = torch.cat([spill[:shown], emptied[:shown]])
-    return Held(
-        np.concatenate([centre(_pixels(normal), SIDE), _pixels(film(wells))]),
-        np.concatenate([centre(_pixels(spill), SIDE), _pixels(film(spills))]),
-        centre(_pixels(normal), SIDE),
-        centre(_pixels(examples), SIDE),
-    )
-
-
-def _split(crops: U8, share: float, order: Tensor) -> tuple[Tensor, Tensor]:
-    held = max(1, round(len(crops) * share))
-    return _tensor(crops[order[held:].numpy()]), _tensor(crops[order[:held].numpy()])
+    return Fitted(architecture, weights(network), curves, Held(shown, spill, shown, spill))
 
 
 def _batches(count: int, size: int, g: Generator) -> Iterator[Tensor]:
@@ -287,11 +189,3 @@ def _batches(count: int, size: int, g: Generator) -> Iterator[Tensor]:
 
 def _tensor(crops: U8) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 255
-
-
-def _pixels(pictures: Tensor) -> U8:
-    return np.asarray((pictures * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy(), np.uint8)
-
-
-def _state(network: torch.nn.Module) -> State:
-    return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}

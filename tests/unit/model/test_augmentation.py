@@ -32,6 +32,21 @@ def test_all_drawings_are_pictures_of_the_same_shape(wells: Tensor, g: Generator
     assert augment.spilt(wells, wells.flip(0), 5, g).shape == (15, 3, 32, 48)
 
 
+def test_filmed_wells_are_windows_of_the_asked_size(wells: Tensor, g: Generator) -> None:
+    pictures = augment.filmed(wells, g, size=20, shift=4, zoom=0.15, gain=0.3)
+    assert pictures.shape == (COUNT, 3, 20, 20)
+    assert 0 <= pictures.min() <= pictures.max() <= 1
+
+
+def test_a_camera_that_does_not_move_shows_the_middle_of_an_even_well(g: Generator) -> None:
+    slope = torch.linspace(0.2, 0.8, 48).expand(COUNT, 3, 32, 48)
+    steady = augment.filmed(slope, g, size=32, shift=0, zoom=0, gain=0)
+    mirrored = (steady[:, :, :, 0] > steady[:, :, :, -1])[..., None]
+    upright = torch.where(mirrored, steady.flip(3), steady)
+    assert (upright - slope[..., 8:40]).abs().max() < 0.15  # a cast of colour and noise
+    assert 0 < mirrored[:, 0, 0].sum() < COUNT
+
+
 def test_equal_generators_draw_equal_pictures(wells: Tensor) -> None:
     first, second = (augment.working(wells, wells, torch.Generator().manual_seed(4), share=0.5) for _ in range(2))
     assert torch.equal(first, second)
