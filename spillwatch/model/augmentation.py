@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Generator, Tensor
 
 Span = tuple[float, float]
@@ -20,7 +19,7 @@ MISLOCATED = 0.15  # share of the normal wells
 
 def uniform(g: Generator, count: int, low: float, high: float, *, channels: int = 1) -> Tensor:
     """(count, channels, 1, 1) in low..high."""
-    return torch.rand((count, channels, 1, 1), generator=g, device=g.device).mul_(high - low).add_(low)
+    return torch.empty((count, channels, 1, 1), device=g.device).uniform_(low, high, generator=g)
 
 
 def working(wells: Tensor, normal: Tensor, g: Generator, *, share: float) -> Tensor:
@@ -39,7 +38,7 @@ def spilt(normal: Tensor, spill: Tensor, count: int, g: Generator) -> Tensor:
 
 
 def _some(pictures: Tensor, count: int, g: Generator) -> Tensor:
-    return pictures[torch.randint(len(pictures), (count,), generator=g, device=g.device)]
+    return pictures.index_select(0, torch.randint(len(pictures), (count,), generator=g, device=g.device))
 
 
 def drained(normal: Tensor, g: Generator) -> tuple[Tensor, Tensor]:
@@ -119,7 +118,7 @@ def occluded(pictures: Tensor, g: Generator, *, share: float, where: Tensor | No
     seen = None if where is None else where.clone()
     for shape in (_blob, _bar):
         chosen = torch.randperm(len(pictures), generator=g, device=g.device)[: round(len(pictures) * share)]
-        behind = pictures[chosen]
+        behind = pictures.index_select(0, chosen)
         colour, shade, cover = _thing(behind, shape(behind, g), g)
         if where is not None and seen is not None:
             left = seen[chosen] * (1 - cover)
@@ -188,7 +187,7 @@ def _each(g: Generator, count: int, low: float, high: float) -> Tensor:
 
 
 def _taps(places: Tensor, length: int) -> Tensor:
-    """(crops, places, length): what each pixel weighs at each place, by linear interpolation, edges repeated."""
+    """(..., places, length): what each pixel weighs at each place, by linear interpolation, edges repeated."""
     pixels = torch.arange(length, device=places.device)
     return (1 - (places.clamp(0, length - 1)[..., None] - pixels).abs_()).clamp_(min=0)
 
@@ -245,5 +244,7 @@ def _oval(
 
 def _clouds(g: Generator, pictures: Tensor, *, cells: tuple[int, int], strength: float) -> Tensor:
     """Slow variations of brightness around 0."""
-    coarse = torch.randn((len(pictures), 1, *cells), generator=g, device=g.device) * strength
-    return F.interpolate(coarse, pictures.shape[-2:], mode="bilinear", align_corners=True)
+    coarse = torch.randn((len(pictures), 1, *cells), generator=g, device=g.device).mul_(strength)
+    sides = zip(pictures.shape[-2:], cells, strict=True)
+    rows, columns = (_taps(torch.linspace(0, n - 1, side, device=g.device), n) for side, n in sides)
+    return rows @ coarse @ columns.T

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import mse_loss
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from spillwatch.model import augmentation as augment
 from spillwatch.model.dataset import Dataset, centre
@@ -35,7 +35,6 @@ RATE = 0.05  # Muon's, for matrices
 ADAM_RATE = 5e-3  # for what is no matrix
 DECAY = 0.01
 WARM_UP = 0.1  # share of the steps in which the rate rises; from then on it falls to 0
-AVERAGE = 0.98  # weight of the past in the mean of weights that is kept, per step
 SHARPNESS = 10.0  # c: a spill is pushed until its error nears 3 / c; docs/accuracy.md has what was tried
 HIDDEN = 0.45  # share of normal wells behind a blob, and behind a bar
 VALIDATION = 0.1
@@ -67,8 +66,6 @@ def fit(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
     (normal, normal_held), (spill, spill_held) = split(dataset, g)
     scenes = _Scenes(normal.to(device), spill.to(device), Generator(device).manual_seed(g.initial_seed()))
     network = PyramidNetwork(Architecture("pyramid"), normed=True).to(device)
-    mean_of_weights = get_ema_multi_avg_fn(AVERAGE)  # type: ignore[no-untyped-call]
-    average = AveragedModel(network, multi_avg_fn=mean_of_weights, use_buffers=True)
     steps = max(1, round(len(normal) / BATCH))
     epochs = max(EPOCHS, -(-LEAST_STEPS // steps))
     optimizers = _optimizers(network)
@@ -86,7 +83,6 @@ def fit(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
                     optimizer.step()
                     schedule.step()
                 network.zero_grad()
-                average.update_parameters(network)
             means = torch.stack(losses).mean(0).tolist()
             for name, value in zip(curves, means, strict=True):
                 curves[name].append(value)
@@ -94,7 +90,6 @@ def fit(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
     # Its own chance, so that a threshold can be found again without training again.
     held = _stressed(_floats(normal_held), _floats(spill_held), Generator().manual_seed(g.initial_seed()))
     # Half precision halves the file; the threshold is found with what is saved.
-    network.load_state_dict(average.module.state_dict())
     return Fitted(network.architecture, network.folded().half().cpu().state_dict(), curves, held)
 
 
@@ -122,7 +117,7 @@ class _Scenes:
         """Patches of ``wells`` normal wells, then of the spills."""
         g = self._g
         chosen = torch.randint(len(self._normal), (2, self.wells), generator=g, device=g.device)
-        wells, others = (_floats(self._normal[row]) for row in chosen)
+        wells, others = (_floats(self._normal.index_select(0, row)) for row in chosen)
         wells = augment.working(wells, others, g, share=HIDDEN)
         scenes = torch.cat([wells, augment.spilt(others, self._spill, KNOWN, g)])
         return patches_of(augment.filmed(scenes, g, size=SIDE, shift=4, zoom=0.15, gain=GAIN))
@@ -146,7 +141,7 @@ def _gradients(network: PyramidNetwork, patches: Tensor, wells: int) -> Tensor:
     """The gradients of one step, and its two losses, of normal wells and of spills."""
     with torch.autocast("cuda", torch.bfloat16, enabled=patches.is_cuda):
         painted = network.repaint(patches)
-    errors = SHARPNESS * (painted.float() - patches).square().mean((1, 2))
+    errors = SHARPNESS * mse_loss(painted.float(), patches, reduction="none").mean((1, 2))
     quiet = errors[:wells].mean()
     loud = -torch.log(-torch.expm1(-errors[wells:].clamp(min=1e-4))).mean()
     torch.autograd.backward(quiet + loud)
