@@ -17,12 +17,14 @@ from torch.nn.functional import mse_loss
 from torch.optim.lr_scheduler import LambdaLR
 
 from spillwatch.model import augmentation as augment
+from spillwatch.model.architecture import SIDE, Architecture
 from spillwatch.model.dataset import Dataset, centre
-from spillwatch.model.network import SIDE, Architecture, PyramidNetwork, patches_of
+from spillwatch.model.network import PyramidNetwork, patches_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spillwatch.model.bundle import State
     from spillwatch.records import U8
 
     Progress = Callable[[int, int, str], None]
@@ -55,7 +57,7 @@ class Fitted(NamedTuple):
     """What a recipe hands back."""
 
     architecture: Architecture
-    state: dict[str, Tensor]
+    state: State
     curves: dict[str, list[float]]
     held: Held
 
@@ -90,7 +92,12 @@ def fit(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
     # Its own chance, so that a threshold can be found again without training again.
     held = _stressed(_floats(normal_held), _floats(spill_held), Generator().manual_seed(g.initial_seed()))
     # Half precision halves the file; the threshold is found with what is saved.
-    return Fitted(network.architecture, network.folded().half().cpu().state_dict(), curves, held)
+    return Fitted(network.architecture, weights(network.folded().half()), curves, held)
+
+
+def weights(network: torch.nn.Module) -> State:
+    """All tensors of a network, as a bundle holds them."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
 def split(dataset: Dataset, g: Generator) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
