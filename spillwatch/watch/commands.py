@@ -33,7 +33,10 @@ def _line(value: str) -> str:
     return value.strip()
 
 
-class _Request(BaseModel):
+class CommandRequest(BaseModel):
+    """A command as it is sent. ``well`` null means the camera itself; ``camera`` may be left out where only one can
+    be meant. ``shelve`` and ``out_of_service`` need a ``reason`` and may have ``for_s``, seconds."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     command: Verb
@@ -52,7 +55,7 @@ def parse(payload: bytes, wells: Mapping[str, Collection[str]], settings: Comman
     if len(payload) > LONGEST:
         raise CommandError(f"the command has {len(payload)} bytes; {LONGEST} are the most")
     try:
-        asked = _Request.model_validate_json(payload)
+        asked = CommandRequest.model_validate_json(payload)
     except ValidationError as exc:
         raise CommandError(_sentence(exc.errors(include_url=False))) from None
     _check_meaning(asked)
@@ -67,7 +70,7 @@ def parse(payload: bytes, wells: Mapping[str, Collection[str]], settings: Comman
     )
 
 
-def _check_meaning(asked: _Request) -> None:
+def _check_meaning(asked: CommandRequest) -> None:
     hides = asked.command in (Verb.SHELVE, Verb.OUT_OF_SERVICE)
     if hides and asked.reason is None:
         raise CommandError(f"{asked.command} needs a reason")
@@ -75,7 +78,7 @@ def _check_meaning(asked: _Request) -> None:
         raise CommandError(f"for_s goes with shelve and out_of_service, not with {asked.command}")
 
 
-def _check_policy(asked: _Request, settings: CommandSettings) -> None:
+def _check_policy(asked: CommandRequest, settings: CommandSettings) -> None:
     if not settings.enabled:
         raise CommandError("commands are switched off by commands.enabled")
     if asked.command not in settings.allow:
@@ -84,7 +87,7 @@ def _check_policy(asked: _Request, settings: CommandSettings) -> None:
         raise CommandError(f"{_shown(asked.by)} is not among commands.by")
 
 
-def _camera(asked: _Request, wells: Mapping[str, Collection[str]]) -> str:
+def _camera(asked: CommandRequest, wells: Mapping[str, Collection[str]]) -> str:
     """The camera that is meant: the one that is named, or else the only one there could be."""
     if asked.camera is not None and asked.camera not in wells:
         raise CommandError(f"there is no camera {_shown(asked.camera)}{_near(asked.camera, wells)}")
@@ -106,7 +109,7 @@ def _sentence(errors: list[ErrorDetails]) -> str:
     if error["type"] == "json_invalid":
         return f"the command is not valid JSON: {error['ctx']['error']}"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {_shown(key)}{_near(key, _Request.model_fields)}"
+        return f"unknown key {_shown(key)}{_near(key, CommandRequest.model_fields)}"
     if error["type"] == "enum":
         return f"unknown command {_shown(error['input'])}{_near(str(error['input']), list(Verb))}"
     if error["type"] == "missing":

@@ -12,6 +12,7 @@ import pytest
 
 from spillwatch.wells import wellmap
 from tests.conftest import ROOT
+from tests.support.asyncapi import Contract
 from tools.rig import wait_until
 from tools.rig.broker import Broker, Subscriber
 from tools.rig.daemon import DaemonProcess
@@ -99,6 +100,8 @@ def test_the_whole_life_of_a_daemon(tmp_path: Path, simulated: tuple[Path, Path]
     assert seconds < 2
     assert raised(subscriber) <= spilling
     check_topics(subscriber, wells)
+    seen = Contract("spillwatch/cast1").check(subscriber.received)
+    assert seen == {"status", "cameraStatus", "wellState", "wellAlarm", "cameraAlarm", "alarms"}
     events = events_of(subscriber)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert all(event["media_time_s"] is None and event["delay_ms"] is not None for event in events)
