@@ -71,6 +71,12 @@ class DaemonProcess:
     def wait_ready(self, within_s: float = 30) -> None:
         wait_until(lambda: "READY=1" in self.notified, within_s=within_s, what=f"READY=1; log:\n{self.log()}")
 
+    def reload(self, within_s: float = 20) -> None:
+        """SIGHUP, and until it says that it is done, in whichever way."""
+        before = self.notified.count("READY=1")
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.notified.count("READY=1") > before, within_s=within_s, what=f"reload:\n{self.log()}")
+
     def terminate(self) -> float:
         """SIGTERM; the seconds until it ended, which must be without fault."""
         start = time.monotonic()
