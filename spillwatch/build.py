@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
     from spillwatch.model.bundle import Bundle
-    from spillwatch.publish.base import Outbox, Publisher
+    from spillwatch.publish.base import Outbox
     from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
 
@@ -158,6 +158,6 @@ def store(settings: Settings) -> Store:
     return Store(settings.state, deliver=settings.mqtt.enabled)
 
 
-def event_log(path: Path, *, append: bool) -> Publisher:
+def event_log(path: Path, *, append: bool) -> JsonlPublisher:
     """The JSON lines file."""
     return JsonlPublisher(path, append=append)

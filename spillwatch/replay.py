@@ -193,7 +193,7 @@ def _table(settings: Settings, job: Job) -> _Table:
 
 
 def _publishers(settings: Settings, job: Job) -> list[Publisher]:
-    publishers = []
+    publishers: list[Publisher] = []
     if job.events:
         publishers.append(build.event_log(job.events, append=False))
     if job.publish:

@@ -47,7 +47,9 @@ class Telling:
     ) -> None:
         """Open the publishers; the latest event of each well is told again, since the broker may not have it."""
         if settings.events.path:
-            self._publishers.append(stack.enter_context(build.event_log(settings.events.path, append=True)))
+            log = stack.enter_context(build.event_log(settings.events.path, append=True))
+            log.catch_up(self._store.events_after)
+            self._publishers.append(log)
         if settings.mqtt.enabled:
             self.broker = build.broker(settings, outbox=self._store.outbox, wake=wake)
             for camera, ids in wells.items():
@@ -74,12 +76,14 @@ class Telling:
         if time_s - self._store_s >= STORE_EVERY_S:
             self._store_s = time_s
             self._store.tick()
+            if self.broker:
+                self.broker.revive()
         moment = Moment(at=at, time_s=time_s)
         for notice in self._store.notices():
             self._tell_storage(active=True, moment=replace(moment, reason=notice))
         self._tell_storage(active=bool(self._store.degraded), moment=replace(moment, reason=self._store.trouble))
         self.tell(self.site_alarms, self.site_alarms.tick(moment))
-        degraded = (*self._store.degraded, *(["events"] if self._failing else []))
+        degraded = (*self._store.degraded, *(["events"] if "JsonlPublisher" in self._failing else []))
         if degraded != self.degraded:
             self.degraded = degraded
             self.publish([SiteStatus(degraded=degraded)])

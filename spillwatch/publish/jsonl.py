@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from spillwatch.errors import PublishError
 from spillwatch.records import AlarmEvent, Message, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import BinaryIO
+
+
+TAIL_BYTES = 16384
+"""The last event stands within so much of the end."""
 
 
 class JsonlPublisher:
@@ -48,6 +55,28 @@ class JsonlPublisher:
                 self._write(encode(message).encode() + b"\n")
             except OSError as exc:
                 raise self._fault(exc) from exc
+
+    def catch_up(self, events_after: Callable[[int], list[str]]) -> None:
+        """Append what a killed process had kept elsewhere and not written here; nothing to a file without events."""
+        last = self._last_seq()
+        try:
+            for line in events_after(last) if last is not None else ():
+                self._write(line.encode() + b"\n")
+        except OSError as exc:
+            raise self._fault(exc) from exc
+
+    def _last_seq(self) -> int | None:
+        """The number of the last event that is whole."""
+        try:
+            with open(self._path, "rb") as old:
+                old.seek(max(0, old.seek(0, os.SEEK_END) - TAIL_BYTES))
+                tail = old.read()
+        except OSError:  # a pipe, for example
+            return None
+        for line in reversed(tail.splitlines()):
+            with suppress(ValueError, KeyError, TypeError):
+                return int(json.loads(line)["seq"])
+        return None
 
     def _write(self, line: bytes) -> None:
         assert self._file is not None  # noqa: S101 -- for mypy; publish and __enter__ have seen to it

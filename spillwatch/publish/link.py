@@ -78,6 +78,7 @@ class Link:
 
     def start(self) -> None:
         """Connect in the background. Raises PublishError for settings that no waiting can mend."""
+        self.connected = False
         client = self._client = self._new_client()
         client.connect_async(*self._address, properties=_limits())
         self._loop(client)

@@ -101,7 +101,7 @@ class MqttPublisher:
             return len(self._queue)
 
     def __enter__(self) -> Self:
-        self._outbox.untake()
+        self._queue.begin_again()
         if self._wait_for_broker:
             self._link.start_now_or_never()
         else:
@@ -124,9 +124,7 @@ class MqttPublisher:
             write("mqtt.undelivered", broker=self._link.where, messages=left, events=len(self._outbox))
 
     def publish(self, message: Message) -> None:
-        """Queue it; alarm events must come in the order of their ``seq``."""
-        if not self._link.alive:
-            raise PublishError(f"the MQTT client for {self._link.where} does not run, so nothing can be published")
+        """Queue it; events must come in the order of their ``seq``. Raises PublishError if nothing is sent now."""
         with self._changed:
             match message:
                 case AlarmEvent(camera=camera, well=well):
@@ -140,7 +138,18 @@ class MqttPublisher:
                     self._degraded = degraded
                     if self.connected:
                         self._queue.retain(self._status_topic, self._status(online=True, since=self._since))
+        if not self._link.alive:
+            raise PublishError(f"the MQTT client for {self._link.where} does not run, so nothing is published")
         self._send_next()
+
+    def revive(self) -> None:
+        """To be called now and then: should paho's thread have died of a fault, begin again with a new one."""
+        if self._link.alive:
+            return
+        log.error("mqtt.thread_died", broker=self._link.where)
+        with self._changed:
+            self._queue.begin_again()
+        self._link.start()
 
     def recall(self, camera: str, well: str | None, payload: str) -> None:
         """Before entering: the latest event of a well, or of the camera itself, from before a restart."""

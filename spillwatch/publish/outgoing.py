@@ -97,6 +97,13 @@ class Queue:
         """After a reconnection: the broker may have lost every retained value, or put the last will over one."""
         self._stale = dict.fromkeys(topic for topic in (first, *self._retained) if topic in self._retained)
 
+    def begin_again(self) -> None:
+        """Nobody sends what was under way any more: it has to leave again."""
+        lost, self._under_way = self._under_way, None
+        self._outbox.untake()
+        if lost and lost.retain:
+            self._stale.setdefault(lost.topic)
+
     def take(self) -> Outgoing | None:
         """The next to send; None while one is under way, or when nothing is left."""
         if self._under_way is not None:

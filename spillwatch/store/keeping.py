@@ -33,6 +33,8 @@ RETRY_S = 1.0
 
 PRUNE_EVERY_S = 60.0
 
+MOST_AFTER = 1000
+
 _LOG = structlog.get_logger()
 
 _MEMORIES = "SELECT camera, memory FROM memories"
@@ -108,6 +110,14 @@ class Store:
     def latest(self, camera: str, well: str | None) -> str | None:
         """The newest event of a well, or of the camera itself, as JSON."""
         return self._latest.get((camera, well or ""))
+
+    def events_after(self, seq: int) -> list[str]:
+        """The events of the history that follow a number, as JSON, oldest first; the latest ``MOST_AFTER``."""
+        sql = "SELECT payload FROM history WHERE seq > ? ORDER BY seq DESC LIMIT ?"
+        try:
+            return [str(row[0]) for row in reversed(self._database.query(sql, (seq, MOST_AFTER)))]
+        except StoreError:
+            return []
 
     def notices(self) -> list[str]:
         """What people must be told of once, such as a broken database; empties the list."""

@@ -101,7 +101,7 @@ def test_topics_and_payloads_to_the_letter(broker: Broker) -> None:
         try:
             assert listener.stdout.readline() == "site/ready yes\n"
             with publisher(broker.port) as subject:
-                wait_until(lambda: subject.pending == 0)
+                wait_until(lambda: subject.connected and subject.pending == 0)
                 subject.publish(camera_status())
                 subject.publish(well_status("3L4"))
                 subject.publish(alarm_event(1))
@@ -154,7 +154,7 @@ def test_a_late_subscriber_sees_what_holds_and_no_old_events(broker: Broker) -> 
         subject.publish(well_status("3L4", WellState.OBSTRUCTED))
         subject.publish(alarm_event(1))
         subject.publish(alarm_event(2, active=False))
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
         with Subscriber(broker.port, "site/#") as late:
             wait_until(lambda: len(late.received) == 4)
             assert all(retained for _, _, retained in late.received)
@@ -240,7 +240,7 @@ def test_a_daemon_whose_login_is_refused_says_so_and_gets_in_once_its_password_f
         wait_until(lambda: named(logs, "mqtt.refused"))
         assert "refused user 'line': not authorised" in (subject.trouble or "")
         secret.write_text("bleed-0ut")
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
         assert subject.trouble is None
         assert len(named(logs, "mqtt.refused")) == 1
 
@@ -270,7 +270,7 @@ def test_tls_with_the_right_authority(tmp_path: Path, certificates: Certificates
         publisher(broker.port, host=host, tls=True, ca_file=certificates.ca) as subject,
     ):
         subject.publish(alarm_event(1))
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
 
 
 def test_tls_with_another_authority_or_another_name_is_refused(tmp_path: Path, certificates: Certificates) -> None:
@@ -329,7 +329,7 @@ def test_a_broker_restarted_in_mid_stream_gets_every_event_in_order(broker: Brok
             if seq == 140:
                 broker.start()
             time.sleep(0.001)
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
         wait_until(lambda: numbers(subscriber)[-1:] == [200])
         # The broker itself may deliver again what the subscriber had not acknowledged, hence without repeats
         assert list(dict.fromkeys(numbers(subscriber))) == list(range(1, 201))
@@ -338,7 +338,7 @@ def test_a_broker_restarted_in_mid_stream_gets_every_event_in_order(broker: Brok
 def test_a_lost_acknowledgement_repeats_one_event_under_its_id(broker: Broker) -> None:
     with Subscriber(broker.port, "site/#") as subscriber, Relay(broker.port) as relay, publisher(relay.port) as subject:
         subject.publish(alarm_event(1))
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
         relay.mute()
         for seq in (2, 3, 4):
             subject.publish(alarm_event(seq))
@@ -361,7 +361,7 @@ def test_a_broker_that_forgot_everything_learns_what_holds_before_new_events(bro
         subject.publish(camera_status())
         subject.publish(well_status("3L4"))
         subject.publish(well_status("3L5"))
-        wait_until(lambda: subject.pending == 0)
+        wait_until(lambda: subject.connected and subject.pending == 0)
         broker.kill()  # it has saved nothing
         wait_until(lambda: not subject.connected)
         subject.publish(well_status("3L5", WellState.OBSTRUCTED))
@@ -461,15 +461,22 @@ def test_a_name_that_cannot_be_a_topic_is_refused_before_anything_is_queued(brok
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_client_thread_is_an_error_to_the_owner(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_client_thread_is_an_error_and_begun_anew(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(MqttPublisher, "on_acknowledged", fail)
-    with capture_logs(), publisher(broker.port) as subject:
+    listener = Subscriber(broker.port, "site/#")
+    with capture_logs() as logs, publisher(broker.port) as subject, listener as subscriber:
         wait_until(lambda: not any(t.name == "paho-mqtt-client-spillwatch-line" for t in threading.enumerate()))
         with pytest.raises(PublishError, match="does not run"):
             subject.publish(alarm_event(1))
+        monkeypatch.undo()
+        subject.revive()
+        subject.revive()
+        wait_until(lambda: numbers(subscriber) == [1] and subject.pending == 0)
+        assert subscriber.on("site/line/cam1/3L4/alarm")
+    assert len(named(logs, "mqtt.thread_died")) == 1
 
 
 # An outbox on disk

@@ -12,7 +12,7 @@ import pytest
 
 from spillwatch.errors import PublishError
 from spillwatch.publish.jsonl import JsonlPublisher
-from spillwatch.records import AlarmEvent, CameraState, CameraStatus, WellState, WellStatus
+from spillwatch.records import AlarmEvent, CameraState, CameraStatus, WellState, WellStatus, encode
 from tests.support.publishers import AT, alarm_event
 
 
@@ -119,3 +119,23 @@ def test_constructing_opens_nothing(path: Path) -> None:
     assert not path.exists()
     with pytest.raises(PublishError, match="is not open"):
         publisher.publish(alarm_event(1))
+
+
+def test_what_a_killed_process_had_not_written_is_made_up_for(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [encode(alarm_event(seq)) for seq in range(1, 6)]
+    path.write_text(lines[0] + "\n" + lines[1] + "\n" + lines[2][:40])  # killed within the third
+    with JsonlPublisher(path, append=True) as publisher:
+        publisher.catch_up(lambda seq: lines[seq:])
+        publisher.publish(alarm_event(6))
+    read = path.read_text().splitlines()
+    assert read == [*lines[:2], lines[2][:40], *lines[2:], encode(alarm_event(6))]
+
+
+@pytest.mark.parametrize("content", ["", "no events\n", '{"seq": "many"}\n[1]\n'])
+def test_a_file_without_events_is_not_filled_with_old_ones(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(content)
+    with JsonlPublisher(path, append=True) as publisher:
+        publisher.catch_up(lambda _: ["old"])
+    assert path.read_text() == content
