@@ -55,6 +55,7 @@ def test_the_installer_and_the_unit_agree(tmp_path: Path) -> None:
     program, _, _, config = setting("ExecStart")[0].split()
     assert f"program={Path(program).parents[1]}\n" in script
     assert config == "/etc/spillwatch/config.toml"
+    assert setting("ExecReload") == ["/bin/kill -HUP $MAINPID"]
     assert setting("LoadCredential") == ["credentials:/etc/spillwatch/credentials"]
     assert f"--no-create-home --shell /usr/sbin/nologin {setting('User')[0]}" in script
 
