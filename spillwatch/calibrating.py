@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from spillwatch.config import DetectionSettings, Settings
     from spillwatch.records import Wells
-    from spillwatch.watch.budget import Choice, Series
+    from spillwatch.watch.budget import Choice, Stretch
 
 Raised = tuple[str, str, float]
 """Video, well, and seconds of media time of a spill alarm."""
@@ -56,7 +56,7 @@ class Footage:
 
     wells: Wells
     model: str
-    series: Sequence[Series]
+    series: Sequence[Stretch]
     raised: Sequence[Raised]
 
     @property
@@ -81,7 +81,7 @@ def calibrate(settings: Settings, job: Job) -> Outcome:
     build.one_core_each()
     wells = wellmap.load(job.wells)
     judge = build.judge(settings.model)
-    series: list[Series] = []
+    series: list[Stretch] = []
     raised: list[Raised] = []
     for video in job.videos:
         seen = recording.record(video, wells, judge, settings.detection, on_frame=job.on_frame)

@@ -18,12 +18,12 @@ from spillwatch.watch.detection import SpillDetector
 from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from spillwatch.build import Judge
     from spillwatch.config import DetectionSettings
-    from spillwatch.records import F32, F64, Bools, Wells
+    from spillwatch.records import F32, F64, AlarmEvent, Bools, Wells
     from spillwatch.watch.detection import ScoreScale
 
 _LOG = structlog.get_logger()
@@ -37,8 +37,9 @@ class Recording:
     """A video through the real pipeline, but for the detector.
 
     ``times_s`` is (seen,) float64, of the frames in which the camera saw; ``scores`` (seen, wells) float32 with NaN
-    for wells out of service, and ``covered`` (seen, wells) bool are what the detector was given. ``raised`` is what
-    the pipeline itself raised; ``frames`` and ``seconds`` count the blind ones too.
+    for wells out of service, and ``covered`` (seen, wells) bool are what the detector was given. ``events`` are what
+    the pipeline itself said and ``raised`` its spills; ``frames`` and ``seconds`` count the blind ones too.
+    ``cut_short`` is why the video ended before its end.
     """
 
     video: Path
@@ -49,6 +50,8 @@ class Recording:
     scores: F32
     covered: Bools
     raised: Raised
+    events: Sequence[AlarmEvent] = ()
+    cut_short: str | None = None
 
 
 def record(
@@ -64,17 +67,16 @@ def record(
     times_s: list[float] = []
     scores: list[F32] = []
     covered: list[Bools] = []
-    raised: Raised = []
+    said: list[AlarmEvent] = []
+    cut_short: str | None = None
     frames = 0
     with FileSource(video) as source, closing(read_ahead(source)) as pictures:
         wellmap.check_fits(wells, width=source.width, height=source.height)
         try:
             for frame in pictures:
-                events = pipeline.step(frame)
+                said += pipeline.step(frame)
                 frames += 1
                 on_frame(frames, source.frames)
-                spills = (event for event in events if event.condition == Condition.SPILL and event.raises)
-                raised += [(event.well or "", event.media_time_s or 0.0) for event in spills]
                 view = pipeline.view
                 if view is not None and view.covered is not None and pipeline.camera_state != CameraState.BLIND:
                     times_s.append(view.time_s)
@@ -83,9 +85,11 @@ def record(
         except SourceError as exc:
             if frames == 0:
                 raise
-            _LOG.warning("recording.cut_short", video=str(video), reason=str(exc))
+            cut_short = str(exc)
+            _LOG.warning("recording.cut_short", video=str(video), reason=cut_short)
         seconds = frames / source.fps
     shape = (len(times_s), len(wells))
+    spills = [event for event in said if event.condition == Condition.SPILL and event.raises]
     return Recording(
         video=video,
         wells=wells,
@@ -94,7 +98,9 @@ def record(
         times_s=np.array(times_s, np.float64),
         scores=np.array(scores, np.float32).reshape(shape),
         covered=np.array(covered, np.bool_).reshape(shape),
-        raised=raised,
+        raised=[(event.well or "", event.media_time_s or 0.0) for event in spills],
+        events=said,
+        cut_short=cut_short,
     )
 
 

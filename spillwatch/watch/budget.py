@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,35 @@ class Series:
 
     times_s: F64
     strengths: F32
+
+    def disturbances(self, reference: float, *, max_step_s: float, apart_s: float) -> Disturbances:
+        """See ``Stretch``."""
+        clock_s = _clock(self.times_s, max_step_s)
+        evidence = _evidence(self.strengths, np.diff(clock_s, prepend=0.0), reference)
+        peaks, began, wells = _peaks(evidence, clock_s, apart_s)
+        return Disturbances(peaks, clock_s[began], wells, float(clock_s[-1]), self.strengths.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Disturbances:
+    """What one stretch of normal footage gathers at one reference value, as separate events.
+
+    ``peaks`` (events,) float64 are seconds of evidence, from ``wells`` (events,) int64; ``began_s`` (events,) float64
+    is when, on a clock that the detector counts to ``span_s``; ``width`` wells were watched.
+    """
+
+    peaks: F64
+    began_s: F64
+    wells: Ints
+    span_s: float
+    width: int
+
+
+class Stretch(Protocol):
+    """Normal footage of one camera without a break: strengths, or what was gathered from them before."""
+
+    def disturbances(self, reference: float, *, max_step_s: float, apart_s: float) -> Disturbances:
+        """What the detector gathers; two peaks of a well are one event unless it rested for ``apart_s`` between."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,29 +150,25 @@ class Choice:
     tail: Tail
 
 
-def gather(series: Sequence[Series], reference: float, *, max_step_s: float, apart_s: float) -> Events:
-    """What the detector would gather from normal footage with this reference value, as separate events.
-
-    Two peaks of a well belong to one event unless its evidence rested for ``apart_s`` in between.
-    """
-    clocks_s = [_clock(one.times_s, max_step_s) for one in series]
-    total_s = sum(float(clock_s[-1]) for clock_s in clocks_s)
+def gather(series: Sequence[Stretch], reference: float, *, max_step_s: float, apart_s: float) -> Events:
+    """What the detector would gather from all of this footage with this reference value, in blocks of time."""
+    found = [one.disturbances(reference, max_step_s=max_step_s, apart_s=apart_s) for one in series]
+    total_s = sum(one.span_s for one in found)
     block_s = min(BLOCK_S, max(total_s / BLOCKS, LEAST_BLOCK_S))
-    parts: list[Events] = []
+    blocks: list[Ints] = []
+    hours: list[F64] = []
     before = 0
-    for one, clock_s in zip(series, clocks_s, strict=True):
-        steps_s = np.diff(clock_s, prepend=0.0)
-        peaks, began, wells = _peaks(_evidence(one.strengths, steps_s, reference), clock_s, apart_s)
-        count = max(round(float(clock_s[-1]) / block_s), 1)
-        place = np.minimum(count * clock_s / max(float(clock_s[-1]), 1e-9), count - 1).astype(np.int64)
-        hours = np.bincount(place, steps_s, count) * one.strengths.shape[1] / 3600
-        parts.append(Events(peaks, wells, place[began] + before, hours))
+    for one in found:
+        count = max(round(one.span_s / block_s), 1)
+        share = one.began_s / max(one.span_s, 1e-9)
+        blocks.append(np.minimum(count * share, count - 1).astype(np.int64) + before)
+        hours.append(np.full(count, one.span_s * one.width / 3600 / count))
         before += count
     return Events(
-        peaks=np.concatenate([part.peaks for part in parts]),
-        wells=np.concatenate([part.wells for part in parts]),
-        blocks=np.concatenate([part.blocks for part in parts]),
-        hours=np.concatenate([part.hours for part in parts]),
+        peaks=np.concatenate([one.peaks for one in found]),
+        wells=np.concatenate([one.wells for one in found]),
+        blocks=np.concatenate(blocks),
+        hours=np.concatenate(hours),
     )
 
 
@@ -250,7 +275,7 @@ def _redrawn(found: Events, tail: Tail, rng: np.random.Generator) -> Iterator[Ta
 
 
 def choices(
-    series: Sequence[Series], *, rate: float, strength: float, max_step_s: float, apart_s: float
+    series: Sequence[Stretch], *, rate: float, strength: float, max_step_s: float, apart_s: float
 ) -> list[Choice]:
     """For each reference value that the footage can tell of, the least level that keeps to ``rate`` false alarms
     per well-hour, with care."""
@@ -270,7 +295,7 @@ def choices(
 
 
 def kept(
-    series: Sequence[Series], *, reference: float, on_s: float, strength: float, max_step_s: float, apart_s: float
+    series: Sequence[Stretch], *, reference: float, on_s: float, strength: float, max_step_s: float, apart_s: float
 ) -> Choice:
     """Levels in force, for footage too calm to choose others by: what its few events, or none, tell of their rate.
 
