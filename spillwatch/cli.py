@@ -287,6 +287,41 @@ def score(config: Path | None, model: Path | None, wells_from_truth: bool, **opt
     click.echo(table(result))
 
 
+@main.command()
+@click.argument("archives", type=THING, nargs=-1, required=True, metavar="ARCHIVE...")
+@click.option("--out", type=DIRECTORY, required=True, help="Folder for results; run again, it goes on where it was.")
+@click.option("--wells", type=FILE, help="Wells file (default: truth beside a video, else the nearest wells.toml).")
+@click.option("--model", "models", type=FILE, multiple=True, help="Model file; give several to compare them.")
+@click.option("--budget", help='Also find each camera\'s levels for this, from normal footage: "1 per 30 days".')
+@click.option("--strength", type=click.FloatRange(0.2, 1.0), default=0.7, show_default=True, help="As for calibrate.")
+@click.option("--scheduler", help="Address of a Dask scheduler, such as tls://10.0.0.5:8786 (default: this machine).")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine (default: one a core).")
+@click.option("--config", type=FILE, help="Settings file; defaults otherwise.")
+@_plain_errors
+def backtest(config: Path | None, scheduler: str | None, workers: int | None, **options: Any) -> None:
+    """Watch whole archives of videos over many processes: compare models, calibrate budgets."""
+    if scheduler and workers:
+        raise click.UsageError("give --scheduler or --workers, not both")
+    from spillwatch.config import load
+    from spillwatch.spreading import Crew, check_installed
+
+    settings = load(config)
+    _log_to_stderr(settings.log.level, "auto")
+    check_installed()
+    from spillwatch.backtest import Job, table
+    from spillwatch.backtest import backtest as watch
+    from spillwatch.screen import progress
+
+    with progress("Videos") as tick:
+        outcome = watch(settings, Job(crew=Crew(scheduler=scheduler, workers=workers), on_piece=tick, **options))
+    click.echo(table(outcome))
+    click.echo(f"results in {options['out']}; {outcome.found_done} pieces were done before", err=True)
+    if outcome.faults:
+        for fault in outcome.faults:
+            click.echo(fault, err=True)
+        _fail(SpillwatchError(f"{len(outcome.faults)} videos could not be watched to their end, named above"))
+
+
 def _with_model(settings: Settings, model: Path | None) -> Settings:
     if model is None:
         return settings

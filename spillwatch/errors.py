@@ -8,6 +8,7 @@ SpillwatchError
 ├── ModelError      a model or its training data is wrong
 ├── PublishError    a message cannot be handed on
 ├── CommandError    what somebody asks cannot be done
+├── SpreadingError  the processes that share a long job cannot be had
 └── StoreError      the state directory cannot keep what must survive
 
 Each carries one sentence for a person; the command line prints it and exits, without a traceback.
@@ -45,6 +46,10 @@ class PublishError(SpillwatchError):
 
 class CommandError(SpillwatchError):
     """A command is malformed, not allowed, or makes no sense now."""
+
+
+class SpreadingError(SpillwatchError):
+    """A scheduler does not answer, has no workers, or is lost."""
 
 
 class StoreError(SpillwatchError):

@@ -76,8 +76,8 @@ def score(settings: Settings, job: Job) -> dict[str, Any]:
         "model": judge.bundle.name,
         "on_s": settings.detection.on_s,
         "reference": settings.detection.reference,
-        "clips": [{"clip": name, **one, **_summary([one])} for name, one in zip(names, scores, strict=True)],
-        "total": _summary(scores),
+        "clips": [{"clip": name, **one, **summary([one])} for name, one in zip(names, scores, strict=True)],
+        "total": summary(scores),
         "sweep": _sweep(clips, judge, settings.detection),
     }
     _write(job, result)
@@ -91,8 +91,7 @@ def _clips(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
         if not folder.is_dir():
             raise ConfigError(f"{folder} is not a folder; name one with clips and their truth (X.mp4 beside X.json)")
         for video in sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS):
-            beside = [video.with_suffix(ending) for ending in (".json", ".truth.json")]
-            found = next((path for path in beside if path.is_file()), None)
+            found = truth.beside(video)
             if found:
                 pairs.append((video, found))
             else:
@@ -119,7 +118,7 @@ def _wells(job: Job, truths: Sequence[Path]) -> list[Wells]:
     return [replace(w, in_service=w.in_service & ~np.isin(w.ids, list(job.out_of_service))) for w in every]
 
 
-def _summary(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summary(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Figures of one clip or of many together."""
     delays = [row["delay_s"] for one in scores for row in one["spills"] if row["delay_s"] is not None]
     hours = sum(one["well_hours"] for one in scores)
@@ -141,7 +140,7 @@ def _sweep(clips: Sequence[_Clip], judge: Judge, detection: DetectionSettings) -
     for on_s in sorted({*LEVELS_S, detection.on_s}):
         levels = detection.model_copy(update={"on_s": on_s, "off_s": min(detection.off_s, on_s / 4)})
         scores = [clip.score(recording.raised_at(clip.seen, judge.scale, levels)) for clip in clips]
-        rows.append({"on_s": on_s, **_summary(scores)})
+        rows.append({"on_s": on_s, **summary(scores)})
     return rows
 
 
@@ -152,11 +151,18 @@ def table(result: dict[str, Any]) -> str:
     rows = [*((clip["clip"], clip) for clip in result["clips"]), ("all", result["total"])]
     rows += [(f"all, on_s = {row['on_s']:g}", row) for row in result["sweep"]]
     texts = [("", *heads), *((name, *(shown(values[key]) for key in keys)) for name, values in rows)]
-    widths = [max(len(text[i]) for text in texts) for i in range(len(texts[0]))]
-    lines = ["  ".join([text[0].ljust(widths[0]), *(t.rjust(w) for t, w in zip(text[1:], widths[1:], strict=True))])
-             for text in texts]  # fmt: skip
+    lines = aligned(texts)
     lines.insert(len(result["clips"]) + 2, "")
     return "\n".join(lines)
+
+
+def aligned(texts: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines of columns: names to the left, figures to the right."""
+    widths = [max(len(text[i]) for text in texts) for i in range(len(texts[0]))]
+    return [
+        "  ".join([text[0].ljust(widths[0]), *(t.rjust(w) for t, w in zip(text[1:], widths[1:], strict=True))])
+        for text in texts
+    ]
 
 
 def shown(value: float | None) -> str:

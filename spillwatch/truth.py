@@ -72,6 +72,12 @@ def load(path: Path) -> Truth:
         raise ConfigError(f"truth file {path}: {key or 'content'}: {fault['msg']}") from None
 
 
+def beside(video: Path) -> Path | None:
+    """The truth file that lies beside a video: X.json or X.truth.json beside X.mp4."""
+    files = [video.with_suffix(ending) for ending in (".json", ".truth.json")]
+    return next((path for path in files if path.is_file()), None)
+
+
 def wells_of_truth(path: Path, out_of_service: Sequence[str] = ()) -> Wells:
     """The wells that a truth file places, but for those ``out_of_service``."""
     rows = load(path).wells
