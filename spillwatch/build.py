@@ -15,8 +15,10 @@ from spillwatch.config import AlarmSettings
 from spillwatch.errors import ConfigError
 from spillwatch.model import bundle as bundles
 from spillwatch.model.scoring import Scorer
+from spillwatch.publish.base import Identity
+from spillwatch.publish.homeassistant import HomeAssistant
 from spillwatch.publish.jsonl import JsonlPublisher
-from spillwatch.publish.mqtt import Identity, MqttPublisher
+from spillwatch.publish.mqtt import MqttPublisher
 from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
 from spillwatch.store.keeping import Store
@@ -33,12 +35,12 @@ from spillwatch.wells.surround import Surround
 from spillwatch.wells.wellmap import reference_luma
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
     from spillwatch.model.bundle import Bundle
-    from spillwatch.publish.base import Outbox
+    from spillwatch.publish.base import Outbox, WellsPublisher
     from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
 
@@ -146,11 +148,24 @@ def broker(
     settings: Settings, *, outbox: Outbox | None = None, wake: Callable[[], None] | None = None, replay: bool = False
 ) -> MqttPublisher:
     """The MQTT publisher; a replay is a client of its own beside the daemon, and gives up where the daemon waits."""
-    client_id = settings.mqtt.client_id or f"spillwatch-{settings.site}"
-    identity = Identity(
-        base=settings.base_topic, client_id=client_id + "-replay" * replay, version=version("spillwatch")
-    )
+    identity = _identity(settings, suffix="-replay" * replay)
     return MqttPublisher(settings.mqtt, identity, outbox=outbox, wake=wake, wait_for_broker=replay)
+
+
+def mirrors(settings: Settings, broker: MqttPublisher | None) -> Iterator[WellsPublisher]:
+    """Those who tell the same in another language."""
+    if settings.homeassistant.enabled and broker:
+        yield HomeAssistant(settings.homeassistant.prefix, _identity(settings), broker.retain)
+    if settings.sparkplug.enabled:
+        from spillwatch.publish.sparkplug import SparkplugPublisher  # who has no SCADA needs no protobuf in memory
+
+        own = settings.sparkplug.model_copy(update={"node": settings.sparkplug.node or settings.site})
+        yield SparkplugPublisher(own, settings.mqtt, identity=_identity(settings))
+
+
+def _identity(settings: Settings, *, suffix: str = "") -> Identity:
+    client_id = (settings.mqtt.client_id or f"spillwatch-{settings.site}") + suffix
+    return Identity(base=settings.base_topic, client_id=client_id, version=version("spillwatch"))
 
 
 def store(settings: Settings) -> Store:

@@ -190,6 +190,26 @@ class MqttSettings(Section):
         return self
 
 
+class HomeAssistantSettings(Section):
+    """Home Assistant's MQTT discovery, over the connection of [mqtt]."""
+
+    enabled: bool = False
+    """True: each camera announces itself as a device."""
+    prefix: Topic = "homeassistant"
+    """Home Assistant's own discovery prefix."""
+
+
+class SparkplugSettings(Section):
+    """Eclipse Sparkplug B 3.0 for SCADA: a second connection to the broker of [mqtt], with the same account."""
+
+    enabled: bool = False
+    """True: be an edge node, with each camera as a device."""
+    group: TopicLevel = "spillwatch"
+    """Sparkplug's group id."""
+    node: TopicLevel | None = None
+    """Sparkplug's edge node id, which no other node of the group may have; by default the site."""
+
+
 class EventsSettings(Section):
     """The alarm log beside MQTT."""
 
@@ -343,6 +363,8 @@ class Settings(BaseSettings):
     alarms: AlarmSettings = AlarmSettings()
     commands: CommandSettings = CommandSettings()
     mqtt: MqttSettings = MqttSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    sparkplug: SparkplugSettings = SparkplugSettings()
     events: EventsSettings = EventsSettings()
     state: StateSettings = StateSettings()
     page: PageSettings = PageSettings()
@@ -352,6 +374,12 @@ class Settings(BaseSettings):
     @property
     def base_topic(self) -> str:
         return self.mqtt.base or f"spillwatch/{self.site}"
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Settings:
+        if self.homeassistant.enabled and not self.mqtt.enabled:
+            raise ValueError("homeassistant.enabled needs mqtt.enabled: it finds the cameras over that connection")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

@@ -229,6 +229,7 @@ class Daemon:
         for camera in after:
             if camera not in before:
                 camera.__enter__()
+        self._telling.show(self.wells())
         self._telling.dismiss(known - self.wells().keys(), new.site, *_now())
 
 

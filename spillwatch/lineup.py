@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spillwatch.sources.live import LiveCamera
     from spillwatch.watch.pipeline import Pipeline
 
-FIXED = ("site", "mqtt", "events", "state", "page", "log")
+FIXED = ("site", "mqtt", "homeassistant", "sparkplug", "events", "state", "page", "log")
 """Sections that take a restart."""
 
 

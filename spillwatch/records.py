@@ -390,6 +390,15 @@ class WellStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSpills:
+    """Retained, for Home Assistant: the wells of a camera that spill and are neither shelved nor out of service."""
+
+    camera: str
+    wells: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteStatus:
     """What spillwatch itself must do without at the moment, such as ``storage``; empty when all is well."""
 
@@ -404,12 +413,12 @@ def rfc3339(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def to_json(record: Message | Answer) -> dict[str, Any]:
+def to_json(record: Message | Answer | CameraSpills) -> dict[str, Any]:
     """A record as a dict of plain JSON values, in the order of its fields; numbers that JSON lacks become None."""
     return {column.name: _plain(getattr(record, column.name)) for column in fields(record)}
 
 
-def encode(record: Message | Answer) -> str:
+def encode(record: Message | Answer | CameraSpills) -> str:
     """A record as compact JSON on one line: the same text in MQTT, in files and in the database."""
     return json.dumps(to_json(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 

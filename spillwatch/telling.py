@@ -11,6 +11,7 @@ from spillwatch import build
 from spillwatch.errors import PublishError
 from spillwatch.records import SITE, AlarmEvent, CameraState, CameraStatus, Condition, SiteStatus
 from spillwatch.watch.alarms import Moment
+from spillwatch.watch.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spillwatch.config import Settings
-    from spillwatch.publish.base import Publisher
+    from spillwatch.publish.base import Publisher, WellsPublisher
     from spillwatch.publish.mqtt import MqttPublisher
     from spillwatch.records import Answer, Message
     from spillwatch.store.keeping import Store
@@ -39,6 +40,7 @@ class Telling:
         self.degraded: tuple[str, ...] = ()
         self._store = store
         self._publishers: list[Publisher] = []
+        self._shown: list[WellsPublisher] = []
         self._failing: set[str] = set()
         self._store_s = 0.0
 
@@ -57,6 +59,18 @@ class Telling:
                     if payload := self._store.latest(camera, well):
                         self.broker.recall(camera, well, payload)
             self._publishers.append(stack.enter_context(self.broker))
+        for publisher in build.mirrors(settings, self.broker):
+            publisher.show(wells)
+            self._publishers.append(stack.enter_context(publisher))
+            self._shown.append(publisher)
+            for camera in wells:
+                for event in standing(self._store.memory(camera)):
+                    publisher.publish(event)
+
+    def show(self, wells: Mapping[str, Collection[str]]) -> None:
+        """The wells are others from now on."""
+        for publisher in self._shown:
+            publisher.show(wells)
 
     def tell(self, alarms: Alarms, events: Sequence[AlarmEvent], answers: Sequence[Answer] = ()) -> None:
         """What a step changed in a camera's alarms, and the answers to the commands that it obeyed."""

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from spillwatch.errors import SpillwatchError
 from spillwatch.page.base import Plan, Sighting
-from spillwatch.records import AlarmEvent, AlarmState, Answer, Judgement
-from spillwatch.watch.priorities import PRIORITIES
+from spillwatch.records import AlarmEvent, Answer, Judgement
+from spillwatch.watch.standing import standing
 from spillwatch.wells import editing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from spillwatch.records import AlarmMemory, Frame, Memory, Suppression, Wells
+    from spillwatch.records import Frame, Memory, Suppression, Wells
     from spillwatch.watch.pipeline import Pipeline
 
 PATIENCE_S = 10.0
@@ -107,11 +107,7 @@ class Window:
         return [item for memory in self._memories.values() for item in memory.suppressions]
 
     def standing(self) -> Sequence[AlarmEvent]:
-        return [
-            _event(alarm, {item.well: item.kind for item in memory.suppressions})
-            for memory in self._memories.values()
-            for alarm in memory.alarms
-        ]
+        return [event for memory in self._memories.values() for event in standing(memory)]
 
     def age_s(self) -> float:
         return time.monotonic() - self._turned_s
@@ -170,22 +166,3 @@ class Window:
 
 def _refused(request: Mapping[str, Any], why: str) -> Answer:
     return Answer(ok=False, refused=why, request=dict(request), at=datetime.now(UTC))
-
-
-def _event(alarm: AlarmMemory, holds: Mapping[str | None, AlarmState]) -> AlarmEvent:
-    """The event that was told last, as far as it is remembered."""
-    answered = AlarmState.ACKNOWLEDGED if alarm.active else AlarmState.NORMAL
-    unanswered = AlarmState.UNACKNOWLEDGED if alarm.active else AlarmState.RTN_UNACKNOWLEDGED
-    return AlarmEvent(
-        id=f"{alarm.name}.{alarm.events}",
-        seq=0,
-        camera=alarm.camera,
-        well=alarm.well,
-        condition=alarm.condition,
-        state=holds.get(alarm.well) or (answered if alarm.acked else unanswered),
-        active=alarm.active,
-        acked=alarm.acked,
-        priority=PRIORITIES[alarm.condition],
-        at=alarm.told_at,
-        first_out=alarm.first_out,
-    )

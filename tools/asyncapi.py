@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from spillwatch.records import AlarmEvent, Answer, CameraStatus, WellStatus
+from spillwatch.records import AlarmEvent, Answer, CameraSpills, CameraStatus, WellStatus
 from spillwatch.watch.commands import CommandRequest
 
 PATH = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
@@ -52,6 +52,13 @@ _CHANNELS = {
         True,
         "send",
         "The latest alarm event of the camera itself.",
+    ),
+    "spills": (
+        "{base}/{camera}/spills",
+        "CameraSpills",
+        True,
+        "send",
+        "The wells that spill now; only with homeassistant.enabled.",
     ),
     "alarms": ("{base}/alarms", "AlarmEvent", False, "send", "Every alarm event, in the order of seq; none is lost."),
     "command": ("{base}/cmd", "CommandRequest", False, "receive", "What people ask of alarms and wells."),
@@ -155,7 +162,7 @@ def _messages() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = (AlarmEvent, CameraStatus, WellStatus, Answer, CommandRequest)
+    kinds = (AlarmEvent, CameraStatus, WellStatus, CameraSpills, Answer, CommandRequest)
     schemas: dict[str, Any] = {"SitePresence": _PRESENCE}
     for kind in kinds:
         mode = "validation" if kind is CommandRequest else "serialization"

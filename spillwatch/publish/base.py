@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from spillwatch.records import AlarmEvent, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who speaks: the first levels of all topics, the client's name at the broker, the program's version."""
+
+    base: str
+    client_id: str
+    version: str
 
 
 class Publisher(Protocol):
@@ -21,6 +32,14 @@ class Publisher(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
     def publish(self, message: Message) -> None: ...
+
+
+class WellsPublisher(Publisher, Protocol):
+    """One that must know which wells there are, also those of which nothing is told."""
+
+    def show(self, wells: Mapping[str, Collection[str]]) -> None:
+        """The wells' ids of each camera, before entering and whenever they change; the site counts as one."""
+        ...
 
 
 class Outbox(Protocol):

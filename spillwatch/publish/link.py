@@ -7,10 +7,10 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import structlog
-from paho.mqtt.client import Client
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -20,6 +20,8 @@ from spillwatch.errors import ConfigError, PublishError
 from spillwatch.publish.tls import tls_context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from paho.mqtt.client import MQTTMessage
 
     from spillwatch.config import MqttSettings
@@ -39,7 +41,8 @@ class Will:
     """What the broker says in our place when the connection breaks."""
 
     topic: str
-    payload: str
+    payload: str | bytes
+    retain: bool = True
 
 
 class Owner(Protocol):
@@ -55,9 +58,20 @@ class Owner(Protocol):
 
 
 class Link:
-    """One client. It reconnects for as long as it takes, and logs each trouble once until it changes."""
+    """One client. It reconnects for as long as it takes, and logs each trouble once until it changes.
 
-    def __init__(self, settings: MqttSettings, *, client_id: str, will: Will, owner: Owner) -> None:
+    ``will`` is asked before each connection. With ``clean_start`` the broker forgets what an earlier one left.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        *,
+        client_id: str,
+        will: Callable[[], Will],
+        owner: Owner,
+        clean_start: bool = False,
+    ) -> None:
         self.connected = False
         self.trouble: str | None = None
         self.where = f"{settings.host}:{settings.resolved_port}"
@@ -65,6 +79,8 @@ class Link:
         self._client_id = client_id
         self._will = will
         self._owner = owner
+        # paho's own way: only the first connection starts anew, so that what was under way is sent again
+        self._clean_start: bool | Literal[3] = clean_start or MQTT_CLEAN_START_FIRST_ONLY
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._leaving = False
@@ -80,14 +96,14 @@ class Link:
         """Connect in the background. Raises PublishError for settings that no waiting can mend."""
         self.connected = False
         client = self._client = self._new_client()
-        client.connect_async(*self._address, properties=_limits())
+        client.connect_async(*self._address, clean_start=self._clean_start, properties=_limits())
         self._loop(client)
 
     def start_now_or_never(self) -> None:
         """Be connected upon return; whatever prevents it is a PublishError."""
         client = self._client = self._new_client()
         try:
-            client.connect(*self._address, properties=_limits())
+            client.connect(*self._address, clean_start=self._clean_start, properties=_limits())
         except OSError as exc:
             raise PublishError(self._sentence(exc)) from exc
         self._loop(client)
@@ -107,6 +123,11 @@ class Link:
         if self._client:
             payload = outgoing.payload
             self._client.publish(outgoing.topic, payload, qos=1, retain=outgoing.retain, properties=properties)
+
+    def send_once(self, topic: str, payload: bytes) -> None:
+        """At QoS 0: it arrives now or never, and nobody is told."""
+        if self._client:
+            self._client.publish(topic, payload, qos=0)
 
     def subscribe(self, topic: str) -> None:
         if self._client:
@@ -138,7 +159,6 @@ class Link:
         client = Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=MQTTProtocolVersion.MQTTv5)
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.reconnect_delay_set(RETRY_MIN_S, RETRY_MAX_S)
-        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         if self._settings.username:
             client.username_pw_set(self._settings.username, self._settings.password())
         if self._settings.tls:
@@ -191,12 +211,14 @@ class Link:
             return
         self.trouble = reason
         write = log.error if event == "mqtt.refused" else log.warning
-        write(event, broker=self.where, reason=reason)
+        write(event, broker=self.where, client=self._client_id, reason=reason)
 
     # On paho's thread
 
     def _on_pre_connect(self, client: Client, _data: object) -> None:
         """A password may have been changed since the last attempt."""
+        will = self._will()
+        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         with suppress(ConfigError):  # unreadable at the moment: the one we have may do
             if self._settings.username:
                 client.username_pw_set(self._settings.username, self._settings.password())
@@ -210,7 +232,7 @@ class Link:
             self._report("mqtt.refused", self._refusal(reason))
         else:
             self.connected, self.trouble = True, None
-            log.info("mqtt.connected", broker=self.where)
+            log.info("mqtt.connected", broker=self.where, client=self._client_id)
             self._owner.on_up()
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from spillwatch.errors import PublishError
-from spillwatch.publish.base import Counters, Request
+from spillwatch.publish.base import Counters, Identity, Request
 from spillwatch.publish.inbox import Inbox
 from spillwatch.publish.link import Link, Will
 from spillwatch.publish.outgoing import MemoryOutbox, Queue
@@ -40,15 +39,6 @@ DENIED_PAUSE_S = 30.0  # until events are tried again after the broker's access 
 LONGEST_RESPONSE_TOPIC = 256
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who speaks: the first levels of all topics, the client's name at the broker, the program's version."""
-
-    base: str
-    client_id: str
-    version: str
 
 
 class MqttPublisher:
@@ -75,7 +65,7 @@ class MqttPublisher:
         self._outbox = outbox if outbox is not None else MemoryOutbox()
         self._inbox = Inbox(wake) if wake else None
         will = Will(topic=self._status_topic, payload=self._status(online=False, since=None))
-        self._link = Link(settings, client_id=identity.client_id, will=will, owner=self)
+        self._link = Link(settings, client_id=identity.client_id, will=lambda: will, owner=self)
         # Guards what follows; never held while paho is called, since paho calls back with locks of its own held
         self._changed = threading.Condition()
         self._queue = Queue(self._outbox, events_topic=f"{self._base}/alarms")
@@ -154,6 +144,12 @@ class MqttPublisher:
     def recall(self, camera: str, well: str | None, payload: str) -> None:
         """Before entering: the latest event of a well, or of the camera itself, from before a restart."""
         self._queue.retain(self._topic(camera, well, "alarm"), payload)
+
+    def retain(self, topic: str, payload: str) -> None:
+        """Somebody else's value that shall stand at the broker; an empty one removes what stands there."""
+        with self._changed:
+            self._queue.retain(topic, payload)
+        self._send_next()
 
     def requests(self) -> list[Request]:
         """The commands that have come since the last call."""

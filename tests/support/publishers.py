@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from spillwatch.publish.mqtt import Identity
+from spillwatch.publish.base import Identity
 from spillwatch.records import AlarmEvent, AlarmState, Condition, Priority
 
 if TYPE_CHECKING:

@@ -172,7 +172,8 @@ def test_the_last_will_speaks_for_a_killed_process(broker: Broker) -> None:
     program = (
         "import sys, time\n"
         "from spillwatch.config import MqttSettings, StateSettings\n"
-        "from spillwatch.publish.mqtt import Identity, MqttPublisher\n"
+        "from spillwatch.publish.base import Identity\n"
+        "from spillwatch.publish.mqtt import MqttPublisher\n"
         "settings = MqttSettings(host='127.0.0.1', port=int(sys.argv[1]))\n"
         "identity = Identity(base='site/line', client_id='line', version='0.1.0')\n"
         "with MqttPublisher(settings, identity): time.sleep(60)\n"

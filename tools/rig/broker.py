@@ -144,7 +144,7 @@ class Subscriber:
         self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._topics])
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.received.append((message.topic, message.payload.decode(), message.retain))
+        self.received.append((message.topic, message.payload.decode(errors="replace"), message.retain))
 
     @classmethod
     def when_up(cls, broker: Broker, *topics: str) -> Self:
