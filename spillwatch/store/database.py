@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
 import threading
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -65,6 +66,8 @@ class Database:
         """Make the folder and keep others out of it; raises StoreError when it is taken or cannot be written."""
         with self._explained():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.parent.stat().st_mode & stat.S_IWOTH:
+                raise StoreError(f"everyone can change {self.path.parent}; run: chmod o-w {self.path.parent}")
             self._claim = os.open(self.path.parent / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -130,6 +130,7 @@ def test_a_reload_takes_up_what_is_good_refuses_what_is_not_and_loses_no_alarm(s
         site.wait(lambda: spills(site, active=True), daemon)
         site.configure(on_s=0.5)
         daemon.reload()
+        assert any("RELOADING=1" in text and "MONOTONIC_USEC=" in text for text in daemon.notified)
         site.configure(cameras=("table", "second"))
         daemon.reload()
         site.wait(lambda: "watching" in {status["state"] for status in site.said("second/status")}, daemon)

@@ -21,7 +21,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     if os.geteuid() != 0 or not shutil.which("mount"):
         raise MissingError("only root can mount a small disk")
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MissingError(f"no small disk can be mounted here: {done.stderr.strip()}")

@@ -129,6 +129,14 @@ def test_nobody_else_can_read_the_files_or_use_the_folder(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.logs_error("store.degraded")
+def test_a_folder_that_everyone_can_change_is_not_trusted(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with store(tmp_path) as subject:
+        assert "chmod o-w" in (subject.trouble or "")
+        assert subject.degraded
+
+
 def test_nothing_new_costs_no_write(tmp_path: Path) -> None:
     with store(tmp_path) as subject:
         raised(subject)
