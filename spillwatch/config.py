@@ -225,7 +225,7 @@ class StateSettings(Section):
     history_days: Annotated[float, Field(gt=0, le=36500)] = 400.0
     """Events and commands are kept for so long ..."""
     history_events: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000
-    """... and no more than so many of each (about 1 kB an event)."""
+    """... and no more than so many of each (about half a kB an event)."""
 
     def folder(self) -> Path:
         """Where it is."""
