@@ -6,7 +6,7 @@ DEMO := build/demo
 # More words for pip, for example to take another build of torch: see README, "Which torch".
 PIP_ARGS ?= -c constraints.txt
 
-.PHONY: help setup demo test check faults asyncapi bench format packages install-service uninstall-service clean
+.PHONY: help setup demo test check faults wheel asyncapi bench format packages install-service uninstall-service clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: $(VENV)/.done ## Lint, types, import layers, and known vulnerabilities of
 
 faults: $(VENV)/.done packages ## Do every fault to the real daemon, seeded (over an hour; FAULTS="--help" says more)
 	$(BIN)/python -m tools.faults $(FAULTS)
+
+wheel: $(VENV)/.done ## Build the wheel, with the systemd unit in it, into build/wheel
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --wheel-dir build/wheel .
 
 asyncapi: $(VENV)/.done ## Write docs/asyncapi.yaml, the topics and payloads, from the records
 	$(BIN)/python -m tools.asyncapi

@@ -91,7 +91,7 @@ def check(config: Path) -> None:
 @click.option("--host", help="Broker, instead of the settings' own.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Its port.")
 @click.option("--base", help='First levels of the topics, such as "spillwatch/line2".')
-@click.option("--once", is_flag=True, help="Print the site as it stands and end.")
+@click.option("--once", is_flag=True, help="Print the site as it stands and end, with 1 if it is not online.")
 @_plain_errors
 def watch(config: Path | None, once: bool, **said: Any) -> None:
     """Show a site on the terminal, by what its broker says alone; Ctrl-C ends it."""

@@ -185,7 +185,10 @@ def _alarm_table(title: str, alarms: list[dict[str, Any]], none: str) -> Table:
 
 
 def view(settings: Settings, *, once: bool) -> None:
-    """Show the site until interrupted, or ``once`` as it stands. Raises PublishError when the broker lets nobody in."""
+    """Show the site until interrupted, or ``once`` as it stands.
+
+    Raises PublishError when the broker lets nobody in, and ``once`` when it says that spillwatch is not online.
+    """
     heard: queue.SimpleQueue[tuple[str, bytes] | PublishError] = queue.SimpleQueue()
     client = _client(settings, heard.put)
     site = Site(settings.base_topic, since_s=time.monotonic())
@@ -195,6 +198,8 @@ def view(settings: Settings, *, once: bool) -> None:
         if once:
             _hear(site, heard, until_s=time.monotonic() + _GATHER_S)
             console.print(draw(site, now_s=time.monotonic()))
+            if site.status.get("online") is not True:  # for scripts and health checks
+                raise PublishError(f"no spillwatch is online at this broker under {site.base}/; check that it runs")
             return
         with Live(draw(site, now_s=time.monotonic()), console=console, screen=True, auto_refresh=False) as live:
             while True:

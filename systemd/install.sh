@@ -12,6 +12,7 @@ source=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 destdir=${DESTDIR:-}
 program=/opt/spillwatch
 command=/usr/local/bin/spillwatch
+share=/usr/local/share
 settings=$destdir/etc/spillwatch
 units=$destdir/etc/systemd/system
 
@@ -38,11 +39,24 @@ if [ -z "$destdir" ]; then
         --no-create-home --shell /usr/sbin/nologin spillwatch
 fi
 
-# The program
+# Completion for one shell, printed by the program itself
+complete() {
+    echo "+ _SPILLWATCH_COMPLETE=$1_source $program/bin/spillwatch > $share/$2"
+    [ "$dry_run" = yes ] && return
+    install -d "$(dirname "$share/$2")"
+    _SPILLWATCH_COMPLETE=$1_source "$program/bin/spillwatch" >"$share/$2"
+}
+
+# The program, its man pages, and completion
 if [ -z "$destdir" ]; then
     run python3 -m venv "$program"
-    run "$program/bin/pip" install --quiet -c "$source/constraints.txt" "$source"
+    run "$program/bin/pip" install --quiet -c "$source/constraints.txt" "$source[man]"
     run ln -sfn "$program/bin/spillwatch" "$command"
+    run install -d "$share/man/man1"
+    run "$program/bin/click-man" --target "$share/man/man1" spillwatch
+    complete bash bash-completion/completions/spillwatch
+    complete zsh zsh/site-functions/_spillwatch
+    complete fish fish/vendor_completions.d/spillwatch.fish
 fi
 
 # Settings: a password may stand in a camera's url, so only root and the daemon read them

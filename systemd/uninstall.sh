@@ -11,6 +11,9 @@ if [ -d /run/systemd/system ]; then
 fi
 rm -f /etc/systemd/system/spillwatch.service
 rm -rf /opt/spillwatch
+rm -f /usr/local/share/man/man1/spillwatch.1 /usr/local/share/man/man1/spillwatch-*.1 \
+    /usr/local/share/bash-completion/completions/spillwatch /usr/local/share/zsh/site-functions/_spillwatch \
+    /usr/local/share/fish/vendor_completions.d/spillwatch.fish
 if [ -L /usr/local/bin/spillwatch ]; then rm -f /usr/local/bin/spillwatch; fi
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload

@@ -38,6 +38,10 @@ def test_a_site_is_seen_by_what_the_broker_keeps(tmp_path: Path) -> None:
     assert "3L4" in online.stdout
     assert "spill" in online.stdout
     assert "OFFLINE" in offline.stdout
+    assert offline.returncode == 1
+    assert offline.stderr == (
+        "spillwatch: no spillwatch is online at this broker under spillwatch/line/; check that it runs\n"
+    )
 
 
 def test_a_broker_that_is_not_there_is_one_sentence() -> None:
