@@ -189,7 +189,7 @@ def row(seed: int, result: TrainResult, sets: tuple[dict[str, U8], dict[str, U8]
     threshold = result.bundle.threshold
     figures = [np.mean(areas), *areas, auroc(normals["misplaced"], loud)]
     shares = [np.mean(quiet <= threshold), np.mean(loud > threshold), np.mean(loud > np.quantile(quiet, 0.99))]
-    cells = [f"{value:.4f}" for value in figures] + [f"{value:.3f}" for value in shares]
+    cells = [f"{value:.5f}" for value in figures] + [f"{value:.3f}" for value in shares]
     return f"| {seed} | " + " | ".join(cells) + f" | {cpu_s:.0f} |"
 
 
