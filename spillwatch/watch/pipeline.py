@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from spillwatch.errors import CommandError
-from spillwatch.records import AlarmState, CameraState, Condition, Frame, Verb, View, WellState
+from spillwatch.records import CameraState, Condition, Frame, Verb, View, WellState
 from spillwatch.watch.alarms import Moment
 from spillwatch.watch.overload import Overload
 
@@ -106,6 +106,7 @@ class Pipeline:
     ) -> None:
         self.wells = wells
         self.alarms = alarms
+        self._places: dict[str | None, int] = {well: i for i, well in enumerate(wells.ids)}
         self.view: View | None = None
         self.camera_state = CameraState.BLIND
         self.reason: str | None = "no frame yet"
@@ -136,20 +137,17 @@ class Pipeline:
         return self._detector.threshold
 
     def well_states(self) -> list[WellState]:
-        """One per well."""
-        watched = zip(self.wells.ids, self.wells.in_service, self._obstruction.obstructed, strict=True)
-        return [
-            self._well_state(well, in_service=bool(in_service), obstructed=bool(obstructed))
-            for well, in_service, obstructed in watched
-        ]
-
-    def _well_state(self, well: str, *, in_service: bool, obstructed: bool) -> WellState:
-        suppressed = self.alarms.suppressed(well)
-        if not in_service or suppressed == AlarmState.OUT_OF_SERVICE:
-            return WellState.OUT_OF_SERVICE
-        if suppressed == AlarmState.SHELVED:
-            return WellState.SHELVED
-        return WellState.OBSTRUCTED if obstructed else WellState.WATCHING
+        """One per well. Asked at every frame: only what is out of the ordinary is looked at."""
+        states = [WellState.WATCHING] * len(self.wells)
+        for i in np.flatnonzero(self._obstruction.obstructed):
+            states[i] = WellState.OBSTRUCTED
+        for well in self.alarms.known() & self._places.keys():
+            suppressed = self.alarms.suppressed(well)
+            if suppressed is not None:
+                states[self._places[well]] = WellState(suppressed)
+        for i in np.flatnonzero(~self.wells.in_service):
+            states[i] = WellState.OUT_OF_SERVICE
+        return states
 
     def step(self, item: Frame | Gap) -> list[AlarmEvent]:
         """What is news after this frame, or after the camera was found blind."""

@@ -20,7 +20,7 @@ class StatusBoard:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._wells: dict[str, tuple[WellState, datetime]] = {}
+        self._wells: list[WellState | None] = [None] * len(pipeline.wells)
         self._told: tuple[CameraState, str | None] | None = None
         self._told_s = 0.0
         self._since: tuple[CameraState, datetime] | None = None
@@ -41,10 +41,14 @@ class StatusBoard:
         """The statuses that are due now; wells first, so that no camera says "watching" before its wells do."""
         due: list[CameraStatus | WellStatus] = []
         states = self._pipeline.well_states()
-        for well, state in zip(self._pipeline.wells.ids, states, strict=True):
-            if well not in self._wells or self._wells[well][0] != state:
-                self._wells[well] = state, at
-                due.append(WellStatus(camera=self._pipeline.camera, well=well, state=state, at=at, since=at))
+        if states != self._wells:
+            news = zip(self._pipeline.wells.ids, states, self._wells, strict=True)
+            due += [
+                WellStatus(camera=self._pipeline.camera, well=well, state=state, at=at, since=at)
+                for well, state, told in news
+                if state != told
+            ]
+            self._wells = list(states)
         now = (self._pipeline.camera_state, self._pipeline.reason)
         elapsed_s = time_s - self._told_s
         if now != self._told or elapsed_s >= HEARTBEAT_S:

@@ -34,8 +34,8 @@ class Cropper:
         # Wells stand side by side, so that across a margin is always needed, or one would bleed into the next.
         self._margins = (0 if preprocessing.height == preprocessing.size else reach, reach)  # down, across
         self._size: tuple[int, int] | None = None
-        self._luma: tuple[F32, F32]  # where to sample, x and y
-        self._chroma: tuple[F32, F32]
+        self._luma: _Maps
+        self._chroma: _Maps
 
     def __call__(self, frame: Frame, shift: tuple[float, float] = (0.0, 0.0)) -> U8:
         """(wells, 3, size, size) uint8 RGB, laid out in memory as (wells, size, size, 3).
@@ -50,8 +50,8 @@ class Cropper:
             raise WellsError(
                 f"the camera has moved by {shift[0]:.0f}, {shift[1]:.0f} px and no longer sees all wells; turn it back"
             )
-        luma = _moved(self._luma, shift)
-        chroma = _moved(self._chroma, (shift[0] / 2, shift[1] / 2))
+        luma = self._luma.moved(*shift)
+        chroma = self._chroma.moved(shift[0] / 2, shift[1] / 2)
         y, u, v = _sample(planes.y, luma), _sample(planes.u, chroma), _sample(planes.v, chroma)
         strip = to_rgb(y, u, v, full_range=planes.full_range)
         if self._blurs:
@@ -64,9 +64,9 @@ class Cropper:
     def _aim(self, planes: Planes) -> None:
         check_fits(self._wells, width=planes.width, height=planes.height)
         x, y = sampling(self._wells, self._how, self._margins)
-        self._luma = (x, y)
+        self._luma = _Maps(x, y)
         half = np.float32(0.5)  # a chroma sample stands in the middle of 2x2 luma samples
-        self._chroma = ((x - half) * half, (y - half) * half)
+        self._chroma = _Maps((x - half) * half, (y - half) * half)
         self._size = (planes.width, planes.height)
 
 
@@ -77,15 +77,20 @@ def held(wells: Wells, shift: tuple[float, float], *, width: int, height: int) -
     return np.asarray(((centres >= half) & (centres + half <= (width, height))).all(axis=1), np.bool_)
 
 
-def _moved(maps: tuple[F32, F32], shift: tuple[float, float]) -> tuple[F32, F32]:
-    """Plain float maps: a sum is cheap, and OpenCV 5 samples by them faster than by its fixed-point maps."""
-    if shift == (0.0, 0.0):
-        return maps
-    return maps[0] + np.float32(shift[0]), maps[1] + np.float32(shift[1])
+class _Maps:
+    """Where to sample. Plain floats: a sum is cheap, and OpenCV 5 samples by them faster than by fixed-point maps."""
+
+    def __init__(self, x: F32, y: F32) -> None:
+        self._still = np.stack([x, y])
+        self._moved = np.empty_like(self._still)
+
+    def moved(self, dx: float, dy: float) -> F32:
+        """(2, rows, columns) float32 x and y, overwritten by the next."""
+        return np.add(self._still, np.array([dx, dy], np.float32)[:, None, None], out=self._moved)
 
 
-def _sample(plane: U8, maps: tuple[F32, F32]) -> U8:
-    return np.asarray(cv2.remap(plane, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+def _sample(plane: U8, maps: F32) -> U8:
+    return np.asarray(cv2.remap(plane, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def sampling(wells: Wells, how: Preprocessing, margins: tuple[int, int]) -> tuple[F32, F32]:
