@@ -31,6 +31,12 @@ class RtspServer:
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RigError("the RTSP server does not run")
+        return self._process.pid
+
     def url(self, account: str = "", path: str = "cam") -> str:
         return f"rtsp://{account + '@' if account else ''}127.0.0.1:{self.port}/{path}"
 
