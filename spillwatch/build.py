@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from spillwatch.config import CameraSettings, DetectionSettings, ModelSettings, Settings
     from spillwatch.model.bundle import Bundle
-    from spillwatch.publish.base import Outbox, WellsPublisher
+    from spillwatch.page.base import Site as PageSite
+    from spillwatch.publish.base import Outbox, Publisher, WellsPublisher
     from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
 
@@ -171,6 +172,13 @@ def _identity(settings: Settings, *, suffix: str = "") -> Identity:
 def store(settings: Settings) -> Store:
     """What survives a restart; without MQTT nobody takes events from its outbox."""
     return Store(settings.state, deliver=settings.mqtt.enabled)
+
+
+def page(settings: Settings, site: PageSite) -> Publisher:
+    """The operators' page."""
+    from spillwatch.page.server import Page  # who has no page needs no web server in memory
+
+    return Page(settings.page, site, version=version("spillwatch"))
 
 
 def event_log(path: Path, *, append: bool) -> JsonlPublisher:

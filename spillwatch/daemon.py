@@ -17,11 +17,13 @@ from spillwatch import build, lineup
 from spillwatch.desk import Desk
 from spillwatch.errors import SpillwatchError
 from spillwatch.lineup import Cameras, Lineup, Unit
+from spillwatch.publish.base import Request
 from spillwatch.records import SITE, CameraState, Frame, Gap, WellState
 from spillwatch.service import Service, on_signals
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.telling import Telling
 from spillwatch.watch.alarms import Moment
+from spillwatch.window import Orders, Window
 
 if TYPE_CHECKING:
     import threading
@@ -62,6 +64,8 @@ class Daemon:
         self._store = build.store(settings)
         self._cameras = Cameras(make=self._live, memory=self._store.memory)
         self._desk = Desk(self, self._command_settings)
+        orders = Orders(command=self._command, judge=self._store.judge, reload=self.reload_now)
+        self._window = Window(settings.site, orders, wake=partial(self._bell.put, None))
         self._lineup: Lineup
         self._telling: Telling
 
@@ -85,6 +89,9 @@ class Daemon:
             leaving: list[threading.Thread] = []
             stack.callback(_join, leaving)
             self._telling.open(self._settings, stack, wake=partial(self._bell.put, None), wells=self.wells())
+            if self._settings.page.enabled:
+                self._show()
+                self._telling.add(stack.enter_context(build.page(self._settings, self._window)))
             stack.callback(lambda: leaving.extend(lineup.leave(unit.camera for unit in self._lineup.units)))
             for unit in self._lineup.units:
                 unit.camera.__enter__()
@@ -115,6 +122,9 @@ class Daemon:
             for unit in self._lineup.units:
                 self._serve(unit)
             self._attend()
+            if self._settings.page.enabled:
+                self._window.attend()
+                self._show()
             self._telling.look_after(*_now())
             self._tell_service(started_s)
 
@@ -145,6 +155,8 @@ class Daemon:
             events = unit.pipeline.step(gap)
         else:
             if isinstance(item, Frame):
+                if self._settings.page.enabled and unit.pipeline.view:
+                    self._window.saw(item, unit.pipeline.view.shift)
                 unit.board.count(item)
                 self._scored += 1
                 # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
@@ -181,6 +193,14 @@ class Daemon:
             answer = self._desk.attend(request, datetime.now(UTC))
             if broker:
                 broker.answer(request, answer)
+
+    def _command(self, payload: bytes) -> Answer:
+        """One that the page asks."""
+        return self._desk.attend(Request(payload=payload), datetime.now(UTC))
+
+    def _show(self) -> None:
+        """What the page may see."""
+        self._window.show([(unit.settings.wells, unit.pipeline) for unit in self._lineup.units])
 
     def _command_settings(self) -> CommandSettings:
         return self._settings.commands

@@ -72,6 +72,10 @@ class Telling:
         for publisher in self._shown:
             publisher.show(wells)
 
+    def add(self, publisher: Publisher) -> None:
+        """One more who is told from now on; it is open already."""
+        self._publishers.append(publisher)
+
     def tell(self, alarms: Alarms, events: Sequence[AlarmEvent], answers: Sequence[Answer] = ()) -> None:
         """What a step changed in a camera's alarms, and the answers to the commands that it obeyed."""
         self._store.record(events, {alarms.camera: alarms.memory()}, answers)

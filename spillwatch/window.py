@@ -53,6 +53,7 @@ class Window:
         self._orders = orders
         self._wake = wake
         self._plans: dict[str, Plan] = {}
+        self._pipelines: list[Pipeline] = []
         self._memories: dict[str, Memory] = {}
         self._sightings: dict[str, Sighting] = {}
         self._turned_s = time.monotonic()
@@ -64,7 +65,8 @@ class Window:
     def show(self, cameras: Sequence[tuple[Path, Pipeline]]) -> None:
         """Once per round: the wells file and the pipeline of each camera."""
         self._turned_s = time.monotonic()
-        self._memories = {pipeline.camera: pipeline.alarms.memory() for _, pipeline in cameras}
+        self._pipelines = [pipeline for _, pipeline in cameras]
+        self._remember()
         shown = {name: plan.wells for name, plan in self._plans.items()}
         if shown != {pipeline.camera: pipeline.wells for _, pipeline in cameras}:
             self._plans = {
@@ -81,9 +83,14 @@ class Window:
             errand, future = self._errands.get()
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(errand())
+                    done = errand()
+                    self._remember()  # before the page looks again
+                    future.set_result(done)
                 except SpillwatchError as exc:
                     future.set_exception(exc)
+
+    def _remember(self) -> None:
+        self._memories = {pipeline.camera: pipeline.alarms.memory() for pipeline in self._pipelines}
 
     def _plan(self, path: Path, camera: str, wells: Wells) -> Plan:
         old = self._plans.get(camera)

@@ -11,6 +11,9 @@ from spillwatch.page.shots import Shots
 if TYPE_CHECKING:
     from spillwatch.page.base import Plan, Site
     from spillwatch.page.board import Board
+    from spillwatch.records import Suppression
+
+    State = tuple[int, tuple[Plan, ...], tuple[Suppression, ...]]
 
 
 class Desk:
@@ -23,20 +26,20 @@ class Desk:
         self.shots = Shots(site)
         self.closing = False
         self._version = version
-        self._said = (-1, "")
+        self._said: tuple[State | None, str] = (None, "")
 
     def plan(self, camera: str) -> Plan | None:
         """The camera of this name, if there is one."""
         return next((plan for plan in self.site.plans() if plan.camera == camera), None)
 
-    def state(self) -> tuple[int, str]:
-        """The board's version and all that it shows, as JSON; made once per version, however many look."""
-        version = self.board.version  # read first: what changes meanwhile makes another version
-        if version != self._said[0]:
-            plans = self.site.plans()
-            shown = self.board.state([plan.camera for plan in plans], self.site.suppressions())
+    def state(self) -> tuple[State, str]:
+        """What the page shows, told apart from what it showed before, and as JSON; made once, however many look."""
+        # The board's version is read first: what changes meanwhile makes another one.
+        state = (self.board.version, tuple(self.site.plans()), tuple(self.site.suppressions()))
+        if state != self._said[0]:
+            _, plans, suppressions = state
+            shown = self.board.state([plan.camera for plan in plans], suppressions)
             editions = {plan.camera: plan.edition for plan in plans}
-            wells = sum(len(plan.wells) for plan in plans)
-            whole = {"site": self.site.name, "version": self._version, "editions": editions, "wells": wells, **shown}
-            self._said = (version, json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
-        return self._said
+            whole = {"site": self.site.name, "version": self._version, "editions": editions, **shown}
+            self._said = (state, json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
+        return state, self._said[1]

@@ -24,12 +24,12 @@ LOOK_S = 0.1
 async def stream(desk: Desk, user: str) -> AsyncIterator[str]:
     """Until the browser leaves or the page closes."""
     yield f"retry: 1000\n{_event('hello', json.dumps({'user': user}))}"
-    shown, beaten_s = -1, 0.0
+    shown, beaten_s = None, 0.0
     while not desk.closing:
-        version, state = desk.state()
-        if version != shown:
-            shown = version
-            yield _event("state", state)
+        state, text = desk.state()
+        if state != shown:
+            shown = state
+            yield _event("state", text)
         if time.monotonic() - beaten_s >= BEAT_S:
             beaten_s = time.monotonic()
             beat = {"at": rfc3339(datetime.now(UTC)), "age_s": round(desk.site.age_s(), 2)}
