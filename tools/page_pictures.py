@@ -128,7 +128,7 @@ def one_spill(scene: Scene) -> None:
     scene.browser.find_elements("css selector", "#sheet g")[20].click()
     scene.shoot("wells")
     scene.open()
-    scene.sees("#banner", "wells")
+    scene.sees("#cameras", "table-2")
     scene.stream.kill()
     scene.sees("#banner", "BLIND")
     time.sleep(1)

@@ -127,10 +127,22 @@ class Card {
     await loaded;
     URL.revokeObjectURL(url);
     this.after = reply.headers.get("X-Time");
-    this.drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.picture.style.aspectRatio = `${width} / ${height}`;
-    this.drawing.style.fontSize = `${width / 30}px`;
+    this.frame(width, height);
     if (this.plan) this.place(reply.headers.get("X-Shift").split(",").map(Number), width);
+  }
+
+  /** Shows the part of the picture in which the wells are, with some floor around it: larger wells are seen from afar. */
+  frame(width, height) {
+    const margin = 0.07 * width, wells = this.plan?.wells ?? [{ x: width / 2, y: height / 2, width, height }];
+    const edge = (along, across, sign) => wells.map((well) => well[along] + sign * (well[across] / 2 + margin));
+    const left = Math.max(0, Math.min(...edge("x", "width", -1))), right = Math.min(width, Math.max(...edge("x", "width", 1)));
+    const top = Math.max(0, Math.min(...edge("y", "height", -1))), bottom = Math.min(height, Math.max(...edge("y", "height", 1)));
+    const [w, h] = [right - left, bottom - top];
+    this.drawing.setAttribute("viewBox", `${left} ${top} ${w} ${h}`);
+    this.drawing.style.fontSize = `${w / 26}px`;
+    this.picture.style.aspectRatio = `${w} / ${h}`;
+    const percent = (value) => `${100 * value}%`;
+    Object.assign(this.image.style, { width: percent(width / w), height: percent(height / h), left: percent(-left / w), top: percent(-top / h) });
   }
 }
 
