@@ -92,6 +92,7 @@ class Daemon:
             if self._settings.page.enabled:
                 self._show()
                 self._telling.add(stack.enter_context(build.page(self._settings, self._window)))
+                stack.callback(self._window.close)
             stack.callback(lambda: leaving.extend(lineup.leave(unit.camera for unit in self._lineup.units)))
             for unit in self._lineup.units:
                 unit.camera.__enter__()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from spillwatch.errors import SpillwatchError
+from spillwatch.errors import CommandError, SpillwatchError
 from spillwatch.page.base import Plan, Sighting
 from spillwatch.records import AlarmEvent, Answer, Judgement
 from spillwatch.watch.standing import standing
@@ -59,6 +59,7 @@ class Window:
         self._turned_s = time.monotonic()
         self._errands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._editing = threading.Lock()
+        self._closed = False
 
     # The loop's
 
@@ -88,6 +89,13 @@ class Window:
                     future.set_result(done)
                 except SpillwatchError as exc:
                     future.set_exception(exc)
+
+    def close(self) -> None:
+        """The loop has ended; nobody waits for it any longer."""
+        self._closed = True
+        while not self._errands.empty():
+            _, future = self._errands.get()
+            future.set_exception(CommandError("spillwatch is being stopped"))
 
     def _remember(self) -> None:
         self._memories = {pipeline.camera: pipeline.alarms.memory() for pipeline in self._pipelines}
@@ -161,6 +169,8 @@ class Window:
         future: Future[Answer] = Future()
         self._errands.put((errand, future))
         self._wake()
+        if self._closed:
+            self.close()
         try:
             return future.result(PATIENCE_S)
         except SpillwatchError as exc:

@@ -141,7 +141,7 @@ def one_spill(scene: Scene) -> None:
 
 def flood(scene: Scene) -> None:
     """Twenty wells, on the hall's screen and on a tablet."""
-    wait_until(lambda: scene.count(".list.active .alarm") >= 18, within_s=90, what="a flood")
+    wait_until(lambda: scene.count(".list.active .alarm") >= 15, within_s=90, what="a flood")
     scene.shoot("flood")
     resize(scene.browser, TABLET)
     time.sleep(0.5)
@@ -157,7 +157,7 @@ def main(out: Path) -> None:
     with tempfile.TemporaryDirectory() as name, chromium(Path(name) / "profile", size=HALL) as browser:
         with Scene(Path(name) / "one", browser, out, spills=1, seconds=60) as scene:
             one_spill(scene)
-        with Scene(Path(name) / "flood", browser, out, spills=20, seconds=60) as scene:
+        with Scene(Path(name) / "flood", browser, out, spills=20, seconds=36) as scene:
             flood(scene)
 
 

@@ -156,7 +156,8 @@ class _Answers:
         asked = await asking.read(request, asking.Ask)
         if isinstance(asked, str):
             return _refusal(asked, 400)
-        payload = {**asked.model_dump(mode="json", exclude_none=True), "by": request.state.user}
+        said = asked.model_dump(mode="json", exclude_none=True)
+        payload = {**said, "well": asked.well, "by": request.state.user}  # a null well is the camera itself
         return self._told(await run_in_threadpool(self._desk.site.submit, payload))
 
     async def judge(self, request: Request) -> Response:

@@ -33,11 +33,13 @@ _URGENCY = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One alarm: its newest event, when it was raised (None: shelved while calm), and what people said of it."""
+    """One alarm: its newest event, when it was raised (None: shelved while calm), its score at its highest, and what
+    people said of it."""
 
     event: AlarmEvent
     since: datetime | None
     first_out: bool
+    score: float | None = None
     verdict: bool | None = None
 
     @property
@@ -47,7 +49,7 @@ class Entry:
     def json(self) -> dict[str, Any]:
         since = rfc3339(self.since or self.event.at)
         own = {"name": self.name, "since": since, "first_out": self.first_out, "verdict": self.verdict}
-        return to_json(self.event) | own
+        return to_json(self.event) | own | {"score": self.score}
 
 
 def name_of(event: AlarmEvent) -> str:
@@ -83,6 +85,7 @@ class Board:
             event,
             since=before.since if before and before.since else event.at if event.active else None,
             first_out=event.first_out or (before is not None and before.first_out),
+            score=max((s for s in (event.score, before.score if before else None) if s is not None), default=None),
             verdict=before.verdict if before else None,
         )
         if event.state != AlarmState.NORMAL:
@@ -132,9 +135,10 @@ def _judged(entry: Entry, verdict: bool) -> Entry:
 
 
 def _rank(entry: Entry) -> tuple[object, ...]:
-    """The gravest first; of those the unanswered, the one that began it all, and the oldest."""
+    """The gravest first; of those what holds and is unanswered, then what began it all, and the oldest."""
     event = entry.event
-    return _URGENCY[event.priority], event.acked, not entry.first_out, entry.since or event.at, event.seq
+    calls = event.active and not event.acked
+    return _URGENCY[event.priority], not calls, event.acked, not entry.first_out, entry.since or event.at, event.seq
 
 
 def _suppression(item: Suppression) -> dict[str, Any]:

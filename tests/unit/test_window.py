@@ -99,6 +99,13 @@ def test_a_loop_that_stands_still_is_told_and_does_nothing_later(loop: Loop, mon
     assert loop.window.age_s() > 0.05
 
 
+def test_nobody_waits_for_a_loop_that_has_ended(loop: Loop) -> None:
+    loop.window.close()
+    start_s = time.monotonic()
+    assert loop.window.submit({"command": "ack", "well": "1"}).refused == "spillwatch is being stopped"
+    assert time.monotonic() - start_s < 1
+
+
 def test_judgements_reach_the_loop(loop: Loop) -> None:
     with loop.running():
         assert loop.window.judge("cam/1/spill/x", verdict=False, note="steam", by="ann").ok

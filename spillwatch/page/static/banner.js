@@ -9,35 +9,34 @@ export function blocks(state, link) {
   if (link.state === "login") return [{ key: "login", priority: "high", flash: true, title: t("login"), more: t("login_more"), href: "login" }];
   if (!state || link.state === "waiting") return [{ key: "waiting", priority: "calm", title: t("waiting"), more: "" }];
   const hangs = link.state === "hangs" ? [{ key: "hangs", priority: "high", flash: true, title: t("hangs"), more: t("hangs_more", { s: Math.floor(link.age) }) }] : [];
-  const found = [...hangs, ...spillBlock(state.alarms), ...blindBlocks(state), ...otherBlocks(state.alarms)];
+  const all = [...hangs, ...spillBlock(state.alarms), ...blindBlocks(state), ...otherBlocks(state.alarms)];
+  const found = [...all.filter((block) => !block.over), ...all.filter((block) => block.over)];
   return found.length ? found : [calm(state)];
 }
 
 const flashing = (alarms) => alarms.some((alarm) => !alarm.acked && alarm.active);
 
 function spillBlock(alarms) {
-  const spills = alarms.filter((alarm) => alarm.condition === "spill");
+  const spills = alarms.filter((alarm) => alarm.condition === "spill").sort((a, b) => a.since.localeCompare(b.since) || a.seq - b.seq);
+  const now = spills.filter((alarm) => alarm.active), ended = spills.length - now.length;
   if (!spills.length) return [];
-  const places = [...new Set(spills.map((alarm) => alarm.camera))];
-  const where = (alarm) => alarm.well;
-  if (spills.length === 1) {
-    const [one] = spills;
-    const more = [one.test && t("test"), places.length && `${t("camera")} ${one.camera}`, !one.active && t(one.state)].filter(Boolean).join(" · ");
-    return [{ key: "spill", priority: "high", flash: flashing(spills), title: `${condition("spill")} ${one.well}`, more }];
-  }
-  const byTime = [...spills].sort((a, b) => a.since.localeCompare(b.since) || a.seq - b.seq);
-  const first = spills.find((alarm) => alarm.first_out) ?? byTime[0];
-  const title = spills.length <= 3 ? `${condition("spill")} ${byTime.map(where).join(" ")}` : t("spills", { n: spills.length });
-  const flood = alarms.some((alarm) => alarm.flood) ? ` · ${t("flood")}` : "";
-  return [{ key: "spill", priority: "high", flash: flashing(spills), title,
-    more: `${t("first", { well: where(first) })} · ${t("newest", { well: where(byTime.at(-1)) })}${flood}` }];
+  const shown = now.length ? now : spills, wells = shown.map((alarm) => alarm.well);
+  const title = shown.length <= 3 ? `${condition("spill")} ${wells.join(" ")}` : t("spills", { n: shown.length });
+  const first = spills.find((alarm) => alarm.first_out) ?? spills[0];
+  const more = [
+    shown.some((alarm) => alarm.test) && t("test"),
+    spills.length > 1 ? `${t("first", { well: first.well })} · ${t("newest", { well: spills.at(-1).well })}` : `${t("camera")} ${first.camera}`,
+    now.length && ended ? t("ended_too", { n: ended }) : !now.length && t("spills_over"),
+    alarms.some((alarm) => alarm.flood) && t("flood"),
+  ];
+  return [{ key: "spill", priority: "high", over: !now.length, flash: flashing(spills), title, more: more.filter(Boolean).join(" · ") }];
 }
 
 function blindBlocks(state) {
   return state.cameras.filter((camera) => camera.state === "blind").map((camera) => {
     const own = state.alarms.filter((alarm) => alarm.camera === camera.camera && alarm.well === null && alarm.condition.startsWith("camera_"));
     return { key: `blind ${camera.camera}`, priority: "high", flash: !own.length || flashing(own), title: `${t("blind")} ${camera.camera}`,
-      more: [own[0] && condition(own[0].condition), camera.reason, t("unwatched", { n: camera.count ?? 0 })].filter(Boolean).join(" · ") };
+      more: [own[0] && condition(own[0].condition), t("unwatched", { n: camera.count ?? 0 }), camera.reason].filter(Boolean).join(" · ") };
   });
 }
 
@@ -46,7 +45,7 @@ function otherBlocks(alarms) {
   const kinds = [...new Set(others.map((alarm) => alarm.condition))];
   return kinds.map((kind) => {
     const own = others.filter((alarm) => alarm.condition === kind);
-    return { key: kind, priority: own[0].priority, flash: flashing(own), title: condition(kind),
+    return { key: kind, priority: own[0].priority, over: !own.some((alarm) => alarm.active), flash: flashing(own), title: condition(kind),
       more: own.map((alarm) => alarm.well ?? (alarm.camera === "-" ? "" : alarm.camera)).join(" ") };
   });
 }
@@ -62,7 +61,7 @@ export function show(parent, found) {
   keep(parent, found, (block) => block.key,
     (block) => html(block.href ? "a" : "div", { class: "block", href: block.href }, shape(block.priority), html("div", {}, html("strong"), html("span"))),
     (element, block) => {
-      element.className = `block ${block.priority}${block.flash ? " flash" : ""}`;
+      element.className = `block ${block.priority}${block.over ? " over" : ""}${block.flash ? " flash" : ""}`;
       say(element.querySelector("strong"), block.title);
       say(element.querySelector("span"), block.more);
     });

@@ -67,8 +67,14 @@ def test_the_gravest_unanswered_first_out_alarm_stands_on_top() -> None:
         raised(2, priority=Priority.MEDIUM),
         raised(3),
         raised(4, first_out=True),
+        raised(5, active=False, state=AlarmState.RTN_UNACKNOWLEDGED),
     )
-    assert [name.split("/")[1] for name in names(board, "alarms")] == ["4", "3", "1", "2"]
+    assert [name.split("/")[1] for name in names(board, "alarms")] == ["4", "3", "5", "1", "2"]
+
+
+def test_the_highest_score_of_an_alarm_is_shown_also_when_it_has_fallen() -> None:
+    board = board_with(alarm_event(1, id=f"{NAME}.1", score=0.5), alarm_event(2, id=f"{NAME}.2", score=0.001))
+    assert board.state(["cam1"], [])["alarms"][0]["score"] == 0.5
 
 
 def test_a_shelf_over_a_calm_well_was_no_alarm() -> None:
