@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tools.faults import cameras, delivery, hostile
+from tools.faults import cameras, delivery, hostile, restarts, soak
 from tools.faults.tally import Tally
 from tools.rig import MissingError, RigError
 
@@ -35,10 +35,15 @@ FAULTS = {
     "rtsp-stopped": Fault(cameras.stopped, "RTSP server stopped (SIGSTOP) and continued", 50, 2),
     "broker-killed": Fault(delivery.broker_killed, "broker killed and restarted in the midst of alarms", 50, 3),
     "network-silent": Fault(delivery.network_silent, "network to the broker silently cut", 20, 1),
+    "daemon-killed": Fault(restarts.killed, "daemon `kill -9` at random moments during alarms", 100, 4),
+    "disk-full": Fault(restarts.disk_full, "disk full in the state directory", 10, 1),
+    "clock-stepped": Fault(restarts.clock_stepped, "clock stepped by an hour, there and back", 5, 1),
     "corrupted": Fault(cameras.corrupted, "random bytes of the H.264 flipped", 1000, 40, "camera-seconds"),
     "hostile-files": Fault(
-        hostile.files, "hostile or damaged settings, wells, profile, truth, model files", 10000, 500, "inputs"
+        hostile.files, "hostile or damaged commands, settings, wells, profiles, models", 10000, 500, "inputs"
     ),
+    "hostile-commands": Fault(hostile.commands, "hostile commands over MQTT to a running daemon", 500, 50, "payloads"),
+    "soak": Fault(soak.soak, "four cameras, a fault every half minute", 7200, 0, "seconds"),
 }
 
 

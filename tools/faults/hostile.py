@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import time
@@ -14,8 +15,13 @@ from hypothesis import strategies as st
 from spillwatch import config, profile, truth
 from spillwatch.errors import SpillwatchError
 from spillwatch.model import bundle
+from spillwatch.watch.commands import parse
 from spillwatch.wells import wellmap
+from tools.faults.recorder import BASE
+from tools.faults.scene import calm
+from tools.faults.stage import Stage
 from tools.faults.tally import Tally
+from tools.rig import RigError, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +107,17 @@ TRUTH = json.dumps(
 )
 
 
+COMMAND = """\
+{"command": "shelve",
+"camera": "one",
+"well": "1",
+"by": "anna",
+"reason": "hose in front of it",
+"for_s": 60
+}"""
+WELL_IDS = {"one": ("1", "2"), "two": ("1",)}
+
+
 @st.composite
 def damaged_text(draw: Callable[..., Any], good: str) -> bytes:
     """A good text after one to four accidents, one of them sometimes to its bytes; now and then anything at all."""
@@ -181,12 +198,17 @@ def targets() -> list[Target]:
     """Every kind of file that spillwatch reads, with its share of the inputs."""
     model = bundle.default_path().read_bytes()
     return [
-        Target("settings", "config.toml", damaged_text(SETTINGS), config.load, 0.3),
-        Target("wells files", "wells.toml", damaged_text(WELLS), wellmap.load, 0.3),
+        Target("commands", "command.json", damaged_text(COMMAND), _command, 0.3),
+        Target("settings", "config.toml", damaged_text(SETTINGS), config.load, 0.2),
+        Target("wells files", "wells.toml", damaged_text(WELLS), wellmap.load, 0.2),
         Target("profiles", "profile.toml", damaged_text(PROFILE), profile.load, 0.1),
         Target("truth files", "truth.json", damaged_text(TRUTH), truth.load, 0.1),
         Target("model files", "model.safetensors", damaged_model(model), bundle.load, 0.2),
     ]
+
+
+def _command(path: Path) -> object:
+    return parse(path.read_bytes(), WELL_IDS, config.CommandSettings())
 
 
 def objections(read: Callable[[], object]) -> list[str]:
@@ -218,6 +240,37 @@ def files(folder: Path, *, seed: int, times: int) -> Tally:
         tally.times += done
         tally.figures[target.name] = str(done)
         tally.breaches += [f"{target.name}: {fault}" for fault in sorted(set(faults))]
+    return tally
+
+
+def commands(folder: Path, *, seed: int, times: int) -> Tally:
+    """So many payloads to the command topic of a running daemon: each is answered, and it goes on."""
+    tally = Tally()
+    payloads: list[bytes] = []
+    _feed(
+        Target("commands", "command.json", damaged_text(COMMAND), lambda path: payloads.append(path.read_bytes()), 1.0),
+        folder / "command.json",
+        seed_=seed,
+        times=times,
+    )
+    payloads += [b"", b"\x00" * 5000, b"[" * 100_000, b"x" * 2_000_000]
+    with Stage(folder / "stage", {"one": calm(folder.parent / "scenes")}) as stage:
+
+        def answers() -> list[dict[str, object]]:
+            return [h.payload for h in list(stage.recorder.heard) if h.topic == f"{BASE}/cmd/result"]
+
+        for tally.times, payload in enumerate(payloads, start=1):
+            stage.recorder.command(payload)
+            if tally.times % 10 == 0 or tally.times == len(payloads):
+                with contextlib.suppress(RigError):
+                    wait_until(lambda: len(answers()) >= tally.times, within_s=20)
+        told = answers()
+        tally.figures["answers"] = str(len(told))
+        tally.figures["refused"] = str(sum(not answer["ok"] for answer in told))
+        if len(told) != len(payloads):
+            tally.breaches.append(f"{len(payloads)} commands got {len(told)} answers")
+        tally.breaches += [f"refused without a reason: {a}" for a in told if not a["ok"] and not a["refused"]]
+        tally.breaches += stage.judge()
     return tally
 
 

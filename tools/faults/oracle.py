@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tools.faults.recorder import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from tools.faults.recorder import Heard
+    from tools.faults.scene import Scene
 
 Event = dict[str, Any]
 
@@ -57,6 +61,43 @@ def lives(events: Sequence[Event]) -> list[str]:
         if before != name and active:
             faults.append(f"{name} was raised while {before} was active: one alarm under two ids")
         current[key] = (name, bool(event["active"]))
+    return faults
+
+
+def acknowledged_stays(events: Sequence[Event]) -> list[str]:
+    """Nothing that was acknowledged is unacknowledged again under the same id; for stages without re-alarms."""
+    acknowledged: set[str] = set()
+    faults = []
+    for event in without_repeats(events):
+        name = event["id"].rpartition(".")[0]
+        if event["acked"]:
+            acknowledged.add(name)
+        elif name in acknowledged:
+            faults.append(f"{event['id']} is unacknowledged, and had been acknowledged")
+    return faults
+
+
+def regular(heard: Sequence[Heard], camera: str, scene: Scene, *, since_s: float) -> list[str]:
+    """Every well that spills was raised once per turn of the scene; for cameras that were never disturbed."""
+    raised: dict[str, list[float]] = {well: [] for well in scene.spilling}
+    seen: dict[str, bool] = {}
+    for message in heard:
+        event = message.payload
+        if message.topic != f"{BASE}/alarms" or (event["camera"], event["condition"]) != (camera, "spill"):
+            continue
+        if event["active"] and not seen.get(event["well"]):
+            raised[event["well"]].append(message.at_s)
+        seen[event["well"]] = event["active"]
+    faults = []
+    for well, times_s in raised.items():
+        for before_s, after_s in pairwise([since_s, *times_s, max(h.at_s for h in heard)]):
+            if after_s - before_s > 1.5 * scene.seconds:
+                faults.append(
+                    f"well {well} spills every {scene.seconds:g} s and was silent for {after_s - before_s:.0f} s"
+                )
+        for before_s, after_s in pairwise(times_s):
+            if after_s - before_s < 0.7 * scene.seconds:
+                faults.append(f"well {well} spills every {scene.seconds:g} s and came after {after_s - before_s:.0f} s")
     return faults
 
 

@@ -24,6 +24,7 @@ class Heard:
     """One message as it came."""
 
     at_s: float  # monotonic
+    wall_s: float
     topic: str
     payload: Any
     retained: bool
@@ -65,7 +66,7 @@ class Recorder:
         payload: Any = text
         with contextlib.suppress(ValueError):
             payload = json.loads(text)
-        self.heard.append(Heard(time.monotonic(), message.topic, payload, message.retain))
+        self.heard.append(Heard(time.monotonic(), time.time(), message.topic, payload, message.retain))
 
     def command(self, payload: dict[str, Any] | bytes) -> None:
         """Ask the daemon for something."""
@@ -78,10 +79,14 @@ class Recorder:
 
     def wait_state(self, camera: str, state: str, *, since_s: float, within_s: float) -> float | None:
         """Seconds after ``since_s`` (monotonic) at which the camera's status said ``state``; None if it did not."""
+        return self.wait_for(f"{BASE}/{camera}/status", state, since_s=since_s, within_s=within_s)
+
+    def wait_for(self, topic: str, state: str, *, since_s: float, within_s: float = 20) -> float | None:
+        """The same for any topic with a state."""
         while True:
             for heard in list(self.heard):
                 news = heard.at_s >= since_s and not heard.retained
-                if news and heard.topic == f"{BASE}/{camera}/status" and heard.payload["state"] == state:
+                if news and heard.topic == topic and heard.payload["state"] == state:
                     return heard.at_s - since_s
             if time.monotonic() > since_s + within_s:
                 return None

@@ -44,7 +44,7 @@ class Stage:
             self.broker = stack.enter_context(Broker(self.folder))
             self.relay = stack.enter_context(Relay(self.broker.port))
             for name, scene in self.scenes.items():
-                self.streams[name] = stack.enter_context(RtspServer(scene.stream, fps=FPS))
+                self.streams[name] = stack.enter_context(RtspServer(scene.stream, fps=FPS, runs_on=True))
             self.recorder = stack.enter_context(Recorder(self.broker.port))
             self.broker.save()
             config = self._configure()
@@ -61,6 +61,7 @@ class Stage:
     def _configure(self) -> Path:
         port = self.relay.port if self.relayed else self.broker.port
         lines = ['site = "faults"', "[detection]", "off_delay_s = 0.5"]
+        lines += ["[alarms]", "realarm_s = 0", "[state]", f'directory = "{self.state}"']
         lines += ["[mqtt]", 'host = "127.0.0.1"', f"port = {port}", "keepalive_s = 5"]
         lines += ["[events]", f'path = "{self.folder / "events.jsonl"}"']
         for name, scene in self.scenes.items():

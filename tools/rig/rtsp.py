@@ -24,10 +24,13 @@ def annex_b(video: Path, out: Path) -> Path:
 
 
 class RtspServer:
-    """Serves a clip of ``annex_b``; the port stays the same over restarts."""
+    """Serves a clip of ``annex_b``; the port stays the same over restarts.
 
-    def __init__(self, clip: Path, *, fps: float = 25, account: str = "") -> None:
-        self.clip, self.fps, self.account = clip, fps, account
+    It starts at the beginning for each first client; with ``runs_on`` it is where a real camera would be.
+    """
+
+    def __init__(self, clip: Path, *, fps: float = 25, account: str = "", runs_on: bool = False) -> None:
+        self.clip, self.fps, self.account, self.runs_on = clip, fps, account, runs_on
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -42,6 +45,7 @@ class RtspServer:
 
     def start(self) -> None:
         command = [_PYTHON, str(_SCRIPT), str(self.port), str(self.clip), str(self.fps), self.account]
+        command += ["--runs-on"] * self.runs_on
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -1,6 +1,6 @@
 """Serves an H.264 file over RTSP on loopback, in a loop and at its own pace, until it is killed.
 
-    /usr/bin/python3 rtsp_server.py PORT CLIP.h264 FPS [USER:PASSWORD]
+    /usr/bin/python3 rtsp_server.py PORT CLIP.h264 FPS [USER:PASSWORD] [--runs-on]
 
 It runs under Debian's Python, for GStreamer's bindings. PORT 0 picks a free one; "ready PORT" tells it. The clip is
 Annex B with access unit delimiters (x264's aud=1); it is served at /cam. A line "corrupt SHARE SEED" on standard
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstApp, GstRtspServer  # noqa: E402, F401 - GstApp gives appsrc its signals
 
+RUNS_ON = "--runs-on" in sys.argv
+"""A client finds the clip where a real camera would be, not at its beginning."""
+
+_STARTED_S = time.monotonic()
 _DELIMITER = b"\x00\x00\x00\x01\x09"
 _LAUNCH = (
     "( appsrc name=source is-live=true do-timestamp=true format=time"
@@ -56,7 +61,8 @@ class Feed:
     """Pushes one picture per tick into a stream, until its last client leaves."""
 
     def __init__(self, source: Any, pictures: list[bytes], fps: float, damage: Damage) -> None:
-        self.source, self.pictures, self.damage, self.index = source, pictures, damage, 0
+        self.source, self.pictures, self.damage = source, pictures, damage
+        self.index = round((time.monotonic() - _STARTED_S) * fps) if RUNS_ON else 0
         self.duration = int(Gst.SECOND / fps)
         GLib.timeout_add(round(1000 / fps), self.push)
 
@@ -113,4 +119,4 @@ def main(port: str, clip: str, fps: str, account: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*(word for word in sys.argv[1:] if word != "--runs-on"))
