@@ -62,7 +62,7 @@ class Recorder:
             raise RigError(f"the recorder is not connected within {within_s} s")
 
     def _keep(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        text = message.payload.decode()
+        text = message.payload.decode(errors="replace")
         payload: Any = text
         with contextlib.suppress(ValueError):
             payload = json.loads(text)

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from tools.faults import oracle
-from tools.faults.process import Holdings
 from tools.faults.scene import busy, calm
 from tools.faults.stage import Stage
 from tools.faults.tally import Tally
@@ -16,6 +15,8 @@ from tools.faults.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tools.faults.process import Holdings
 
 SAMPLE_S = 5.0
 WARM = 0.2
