@@ -151,8 +151,9 @@ def replay(config: Path | None, model: Path | None, **files: Any) -> None:
 @click.option("--row-gaps", help='Relative distances between rows, such as "1,1.2,1" (default: all equal).')
 @click.option("--well", help='Width and height of a well in the middle of the table, such as "46x30", in pixels.')
 @click.option("--without", help='Wells that the table lacks, such as "1U10,1U11".')
+@click.option("--password-file", type=FILE, help="Holds the password of a stream, rtsp://USER@HOST/PATH.")
 @_plain_errors
-def locate(picture: str, out: Path, preview: Path | None, **said: Any) -> None:
+def locate(picture: str, out: Path, preview: Path | None, password_file: Path | None, **said: Any) -> None:
     """Say where the wells are in an image, a video or a stream, and write the wells file."""
     described = [said[name] is not None for name in ("rows", "columns", "corners")]
     if any(value is not None for value in said.values()) and not all(described):
@@ -160,7 +161,7 @@ def locate(picture: str, out: Path, preview: Path | None, **said: Any) -> None:
     _log_to_stderr("info", "auto")
     from spillwatch.preparing import locate as find
 
-    found = find(picture, out=out, preview=preview, **said)
+    found = find(picture, out=out, preview=preview, password_file=password_file, **said)
     for note in found.notes:
         click.echo(note, err=True)
     doubtful = f", {len(found.doubtful)} doubtful" if found.doubtful else ""

@@ -5,10 +5,35 @@ Crops go to the scorer straight from the planes; whole frames become BGR only fo
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
+from spillwatch import inputs
 from spillwatch.records import U8, Planes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from spillwatch.errors import SpillwatchError
+
+
+MOST_BYTES = 64 * inputs.MIB
+"""Of an image file."""
+
+
+def read(path: Path, *, what: str, error: type[SpillwatchError]) -> U8 | None:
+    """(H, W, 3) uint8 BGR of an image file; None when it is no image, or a larger one than 64 megapixels.
+
+    Raises ``error`` when it is no regular file or larger than ``MOST_BYTES``, and OSError when it cannot be read.
+    """
+    content = inputs.read(path, what=what, error=error, most=MOST_BYTES, trusted=False)
+    try:
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    except cv2.error:  # beyond OPENCV_IO_MAX_IMAGE_PIXELS
+        return None
+    return None if bgr is None else np.asarray(bgr, np.uint8)
 
 
 def to_bgr(planes: Planes) -> U8:

@@ -7,16 +7,18 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-import cv2
 import numpy as np
+from pydantic import ValidationError
 
 from spillwatch import build
 from spillwatch.config import CameraSettings
 from spillwatch.errors import SourceError, WellsError
-from spillwatch.pictures import to_bgr
+from spillwatch.pictures import read, to_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
+from spillwatch.sources.rtsp import masked_url
 from spillwatch.wells import finding, locating, wellmap
 from spillwatch.wells.finding import Found
 
@@ -24,17 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spillwatch.records import F64, U8, Wells
+    from spillwatch.sources.base import Source
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 STREAMS = ("rtsp://", "rtsps://")
 
 
-def locate(picture: str, *, out: Path, preview: Path | None, **said: Any) -> Found:
-    """The wells on a picture, written with the picture as their reference.
+def locate(picture: str, *, out: Path, preview: Path | None, password_file: Path | None = None, **said: Any) -> Found:
+    """The wells on a picture, written with the picture as their reference; ``password_file`` is a stream's.
 
     Found unaided, or from a person's description of the table where one is given.
     """
-    bgr = _picture(picture)
+    bgr = _picture(picture, password_file)
     found = _described(bgr, said) if said["corners"] else finding.find(bgr)
     wellmap.check_fits(found.wells, width=bgr.shape[1], height=bgr.shape[0])
     reference = out.with_suffix(".reference.png")
@@ -60,16 +63,36 @@ def _described(bgr: U8, said: dict[str, Any]) -> Found:
     return Found(wells=wells, confidence=np.ones(len(wells), np.float32), doubtful=(), notes=())
 
 
-def _picture(name: str) -> U8:
+def _stream(url: str, password_file: Path | None) -> Source:
+    """A camera named on the command line, where its password must not stand: everyone on the machine can read that."""
+    account, at, _ = url.partition("://")[2].rpartition("@")
+    if ":" in account:
+        raise SourceError(
+            f"{masked_url(url)} has a password in it, which everyone on this machine can read in the list of"
+            " processes; write rtsp://USER@HOST/PATH and name a --password-file"
+        )
+    account_of = {"username": unquote(account), "password_file": password_file} if at and password_file else {}
+    try:
+        settings = CameraSettings.model_validate(
+            {"id": "locate", "kind": "rtsp", "wells": "-", "url": url, **account_of}
+        )
+    except ValidationError as exc:
+        raise SourceError(f"{masked_url(url)}: {exc.errors(include_url=False)[0]['msg']}") from None
+    return build.source(settings)
+
+
+def _picture(name: str, password_file: Path | None) -> U8:
     """(H, W, 3) uint8 BGR of an image file, or of some seconds of a video or stream."""
     if name.startswith(STREAMS):
-        settings = CameraSettings(id="locate", kind="rtsp", wells="-", url=name)
-        source = build.source(settings)
+        source = _stream(name, password_file)
     elif Path(name).suffix.lower() in IMAGES:
-        bgr = cv2.imread(name, cv2.IMREAD_COLOR)
+        try:
+            bgr = read(Path(name), what="picture", error=SourceError)
+        except OSError:
+            bgr = None
         if bgr is None:
             raise SourceError(f"{name} cannot be read as an image; check the path, or convert it to PNG")
-        return np.asarray(bgr, np.uint8)
+        return bgr
     else:
         source = FileSource(Path(name))
     with source:

@@ -65,7 +65,7 @@ class Site:
         """One message; what is no JSON object is counted in ``strange`` and left aside."""
         try:
             value = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets within brackets, by the thousand
             value = None
         if not isinstance(value, dict):
             self.strange += bool(payload)

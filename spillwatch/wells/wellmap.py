@@ -6,14 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import tomlkit
 
 from spillwatch import inputs
 from spillwatch.errors import WellsError
 from spillwatch.inputs import shown
-from spillwatch.pictures import from_bgr
+from spillwatch.pictures import from_bgr, read
 from spillwatch.records import Wells
 
 if TYPE_CHECKING:
@@ -117,10 +116,13 @@ def reference_luma(wells: Wells) -> U8 | None:
     """(H, W) uint8 luma of the picture that the wells were located on; None where the wells file names none."""
     if wells.reference is None:
         return None
-    bgr = cv2.imread(str(wells.reference), cv2.IMREAD_COLOR)
+    try:
+        bgr = read(wells.reference, what="reference picture", error=WellsError)
+    except OSError:
+        bgr = None
     if bgr is None:
         raise WellsError(
             f"reference picture {wells.reference} cannot be read; take `reference` out of the wells file, or locate "
             "the wells again with: spillwatch locate"
         )
-    return from_bgr(np.asarray(bgr, np.uint8)).y
+    return from_bgr(bgr).y

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 
-from spillwatch import config, inputs, profile, truth
-from spillwatch.errors import ConfigError, ModelError, SpillwatchError, WellsError
+from spillwatch import config, inputs, pictures, profile, truth
+from spillwatch.errors import ConfigError, ModelError, SourceError, SpillwatchError, WellsError
 from spillwatch.model import bundle
+from spillwatch.preparing import locate
 from spillwatch.wells import wellmap
 
 LOADERS = {
@@ -100,3 +103,20 @@ def test_an_error_repeats_nobodys_text_at_length_or_raw() -> None:
 def test_models_are_refused_by_their_own_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         bundle.load(tmp_path / "none")
+
+
+def test_a_small_file_that_claims_a_gigapixel_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(start + b"\0" * 100)
+    assert pictures.read(path, what="picture", error=WellsError) is None
+
+
+def test_a_password_may_not_stand_on_the_command_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"rtsp://eva:\*\*\*@camera/1 has a password in it.*--password-file"
+    ) as caught:
+        locate("rtsp://eva:geheim@camera/1", out=tmp_path / "w.toml", preview=None, corners=None)
+    assert "geheim" not in str(caught.value)

@@ -64,7 +64,7 @@ class Recorder:
     def _keep(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         text = message.payload.decode(errors="replace")
         payload: Any = text
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):  # our own hostile commands are heard, too
             payload = json.loads(text)
         self.heard.append(Heard(time.monotonic(), time.time(), message.topic, payload, message.retain))
 
