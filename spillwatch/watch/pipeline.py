@@ -183,6 +183,7 @@ class Pipeline:
     def _blind(self, item: Frame | Gap, condition: Condition | None, reason: str) -> list[AlarmEvent | None]:
         """Alarms of wells that are active stay so while nothing is seen: blind is not normal."""
         self.camera_state, self.reason = CameraState.BLIND, reason
+        self._detector.lose_sight()
         return self._tell_camera(item, condition)
 
     def _tell_camera(self, item: Frame | Gap, holds: Condition | None) -> list[AlarmEvent | None]:

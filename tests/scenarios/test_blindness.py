@@ -9,7 +9,7 @@ import pytest
 
 from spillwatch.records import CameraState, Condition, WellState
 from spillwatch.watch.obstruction import NEUTRAL
-from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, SPILL, SimulatedLine
+from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, ON_S, SPILL, SimulatedLine, gap
 
 RATES = pytest.mark.parametrize("fps", [5.0, 12.5, 25.0])
 QUIET = (NORMAL,) * 3
@@ -161,3 +161,23 @@ def test_a_well_that_darkens_slowly_is_followed_within_bounds() -> None:
     assert line.run(1200, lambda t: (NORMAL, 0.001 * 20 ** min(t / 900, 1), NORMAL)) == []
     (event,) = line.run(10, lambda _: (NORMAL, SPILL, NORMAL))
     assert event.well == "2"
+
+
+def test_the_first_picture_after_blindness_is_no_evidence_by_itself() -> None:
+    line = SimulatedLine()
+    line.run(5, lambda _: QUIET)
+    line.pipeline.step(gap(7.0))
+    line.frames = round(8 * line.fps)
+    line.run(1 / line.fps, lambda _: (SPILL, NORMAL, NORMAL))
+    assert line.pipeline.view is not None
+    assert line.pipeline.view.evidence[0] == 0
+
+
+def test_a_spill_that_began_in_blindness_is_raised_soon_after_it() -> None:
+    line = SimulatedLine()
+    line.run(5, lambda _: QUIET)
+    line.pipeline.step(gap(7.0))
+    line.frames = round(8 * line.fps)
+    events = line.run(2, lambda _: (SPILL, NORMAL, NORMAL))
+    (spill,) = [event for event in events if event.condition == Condition.SPILL]
+    assert spill.media_time_s == pytest.approx(8 + ON_S, abs=0.2)

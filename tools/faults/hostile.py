@@ -253,12 +253,14 @@ def commands(folder: Path, *, seed: int, times: int) -> Tally:
         seed_=seed,
         times=times,
     )
-    payloads += [b"", b"\x00" * 5000, b"[" * 100_000, b"x" * 2_000_000]
+    payloads += [b"", b"\x00" * 5000, b"[" * 4000]
     with Stage(folder / "stage", {"one": calm(folder.parent / "scenes")}) as stage:
 
         def answers() -> list[dict[str, object]]:
             return [h.payload for h in list(stage.recorder.heard) if h.topic == f"{BASE}/cmd/result"]
 
+        for too_long in (b"[" * 100_000, b"x" * 2_000_000):  # the broker is told not to pass such packets on
+            stage.recorder.command(too_long)
         for tally.times, payload in enumerate(payloads, start=1):
             stage.recorder.command(payload)
             if tally.times % 10 == 0 or tally.times == len(payloads):

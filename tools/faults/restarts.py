@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
-import subprocess
+import shutil
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tools.faults import oracle
 from tools.faults.recorder import BASE, retained
 from tools.faults.scene import busy, calm, lasting
 from tools.faults.stage import Stage
 from tools.faults.tally import Tally
-from tools.rig import MissingError, program
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tools.rig import MissingError
+from tools.rig.disk import fill, small_disk
 
 SHELF_S = 6.0
 HOUR_S = 3600
@@ -76,34 +72,22 @@ def _acknowledge_some(stage: Stage, chance: random.Random) -> None:
         stage.recorder.command({"command": "ack", "well": event["well"], "camera": event["camera"], "by": "campaign"})
 
 
-@contextlib.contextmanager
-def _small_disk(place: Path, *, mib: int) -> Iterator[None]:
-    """A file system of its own in memory; needs root."""
-    place.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([program("mount"), "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(place)], check=False)
-    if done.returncode:
-        raise MissingError("a small disk cannot be mounted here: be root")
-    try:
-        yield
-    finally:
-        subprocess.run([program("umount"), "-l", str(place)], check=True)
-
-
 def disk_full(folder: Path, *, seed: int, times: int) -> Tally:
     """Not a byte is left in the state directory for some seconds, in the midst of alarms."""
     chance, tally = random.Random(seed), Tally()
     state = folder / "disk"
+    shutil.rmtree(state, ignore_errors=True)
     scene = busy(folder.parent / "scenes")
-    with _small_disk(state, mib=40), Stage(folder / "stage", {"one": scene, "two": scene}, state=state) as stage:
+    with small_disk(state, 40), Stage(folder / "stage", {"one": scene, "two": scene}, state=state) as stage:
         for tally.times in range(1, times + 1):
             full_s = time.monotonic()
-            _fill(state / "ballast")
+            ballast = fill(state)
             tally.took("announced", _storage(stage, active=True, since_s=full_s), at_most_s=5)
             if not _spills_told(stage, since_s=full_s):
                 tally.breaches.append(f"no alarm was published while the disk was full (repeat {tally.times})")
             time.sleep(chance.uniform(0, 3))
             free_s = time.monotonic()
-            (state / "ballast").unlink()
+            ballast.unlink()
             tally.took("over", _storage(stage, active=False, since_s=free_s), at_most_s=10)
             time.sleep(chance.uniform(1, 3))
         stage.daemon.kill()  # what was only in memory while the disk was full must be on it by now
@@ -113,15 +97,6 @@ def disk_full(folder: Path, *, seed: int, times: int) -> Tally:
         tally.breaches += stage.judge()
         tally.figures["events"] = str(len(oracle.without_repeats(stage.recorder.events())))
     return tally
-
-
-def _fill(path: Path) -> None:
-    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(65536))
-    with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x")
 
 
 def _spills_told(stage: Stage, *, since_s: float) -> bool:

@@ -26,8 +26,8 @@ class Scene:
 
 
 def busy(folder: Path) -> Scene:
-    """20 wells in turn, 1.5 s each: an event every second."""
-    return _scene(folder, "busy", "--seconds", 40, "--spills", 20, "--seed", 3)
+    """10 wells in turn, 1.5 s each: an event every second."""
+    return _scene(folder, "busy", "--seconds", 20, "--spills", 10, "--seed", 3)
 
 
 def lasting(folder: Path) -> Scene:
