@@ -35,7 +35,7 @@ def piece(video: Path) -> Piece:
 def seen(one: Piece, *, seconds: float) -> Recording:
     """A video of busy wells, as the model would see it at 12.5 frames per second."""
     shape = (round(seconds * 12.5), len(one.wells))
-    usual = np.log(0.8 * bundles.load(bundles.default_path()).threshold)  # busy for this model, whichever is bundled
+    usual = np.log(bundles.load(bundles.default_path()).threshold)  # busy for this model, whichever is bundled
     scores = np.exp(np.random.default_rng(1).normal(usual, 1.0, shape))
     return Recording(
         video=one.video,
