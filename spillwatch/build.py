@@ -174,11 +174,11 @@ def store(settings: Settings) -> Store:
     return Store(settings.state, deliver=settings.mqtt.enabled)
 
 
-def page(settings: Settings, site: PageSite) -> Publisher:
-    """The operators' page."""
+def page(settings: Settings, site: PageSite, metrics: Callable[[], bytes] | None = None) -> Publisher:
+    """The operators' page, and the text of its /metrics."""
     from spillwatch.page.server import Page  # who has no page needs no web server in memory
 
-    return Page(settings.page, site, version=version("spillwatch"))
+    return Page(settings.page, site, version=version("spillwatch"), metrics=metrics)
 
 
 def event_log(path: Path, *, append: bool) -> JsonlPublisher:

@@ -252,6 +252,8 @@ class PageSettings(Section):
     """File that holds the token alone, which opens the page; 16 characters at least, not readable by everyone."""
     user_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
     """Header in which a reverse proxy on this machine names the user whom it has let in, such as X-Remote-User."""
+    metrics: bool = False
+    """True: `/metrics` gives the daemon's figures to Prometheus, which shows the page's token as a bearer token."""
 
     def token(self) -> str | None:
         """The token, read when it is needed; None without a token_file."""

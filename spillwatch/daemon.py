@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +18,8 @@ from spillwatch import build, lineup
 from spillwatch.desk import Desk
 from spillwatch.errors import SpillwatchError
 from spillwatch.lineup import Cameras, Lineup, Unit
-from spillwatch.publish.base import Request
+from spillwatch.metrics import Figures, Metrics
+from spillwatch.publish.base import Counters, Request
 from spillwatch.records import SITE, CameraState, Frame, Gap, WellState
 from spillwatch.service import Service, on_signals
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
@@ -66,6 +68,8 @@ class Daemon:
         self._desk = Desk(self, self._command_settings)
         orders = Orders(command=self._command, judge=self._store.judge, reload=self.reload_now)
         self._window = Window(settings.site, orders, wake=partial(self._bell.put, None))
+        wanted = settings.page.enabled and settings.page.metrics
+        self._metrics = Metrics(self._figures, site=settings.site, version=version("spillwatch")) if wanted else None
         self._lineup: Lineup
         self._telling: Telling
 
@@ -91,8 +95,11 @@ class Daemon:
             self._telling.open(self._settings, stack, wake=partial(self._bell.put, None), wells=self.wells())
             if self._settings.page.enabled:
                 self._show()
-                self._telling.add(stack.enter_context(build.page(self._settings, self._window)))
+                text = self._metrics.text if self._metrics else None
+                self._telling.add(stack.enter_context(build.page(self._settings, self._window, text)))
                 stack.callback(self._window.close)
+            if self._metrics:
+                self._telling.add(self._metrics)
             stack.callback(lambda: leaving.extend(lineup.leave(unit.camera for unit in self._lineup.units)))
             for unit in self._lineup.units:
                 unit.camera.__enter__()
@@ -148,6 +155,7 @@ class Daemon:
         self._telling.publish(unit.board.update(at, time_s))
 
     def _step(self, unit: Unit, item: Frame | Gap) -> list[AlarmEvent]:
+        began_s = time.monotonic()
         try:
             events = unit.pipeline.step(item)
         except SpillwatchError as exc:
@@ -158,7 +166,10 @@ class Daemon:
             if isinstance(item, Frame):
                 if self._settings.page.enabled and unit.pipeline.view:
                     self._window.saw(item, unit.pipeline.view.shift)
-                unit.board.count(item)
+                scores = unit.board.count(item)
+                if self._metrics:
+                    took_s = time.monotonic() - began_s
+                    self._metrics.stepped(unit.settings.id, item.time_s, took_s=took_s, scores=scores)
                 self._scored += 1
                 # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
                 self._service.feed_watchdog()
@@ -202,6 +213,20 @@ class Daemon:
     def _show(self) -> None:
         """What the page may see."""
         self._window.show([(unit.settings.wells, unit.pipeline) for unit in self._lineup.units])
+
+    def _figures(self) -> Figures:
+        """For Prometheus, in the page's thread."""
+        units, broker = self._lineup.units, self._telling.broker
+        return Figures(
+            captures={unit.settings.id: unit.camera.counters for unit in units},
+            statuses=[unit.board.last for unit in units if unit.board.last],
+            alarms=self._window.standing(),
+            degraded=self._telling.degraded,
+            connected=broker is not None and broker.connected,
+            delivery=broker.counters if broker else Counters(),
+            outbox=len(self._store.outbox),
+            loop_age_s=self._window.age_s(),
+        )
 
     def _command_settings(self) -> CommandSettings:
         return self._settings.commands

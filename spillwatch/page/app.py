@@ -10,17 +10,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from spillwatch.errors import SpillwatchError
 from spillwatch.page import access, asking
 from spillwatch.page.guard import Guard, Hardened, slow_down
+from spillwatch.page.metrics import MetricsPage
 from spillwatch.page.plans import plan_json
 from spillwatch.page.stream import stream
 from spillwatch.records import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
@@ -32,12 +35,12 @@ _STATIC = Path(__file__).parent / "static"
 _ENVIRONMENT = Environment(loader=PackageLoader("spillwatch.page"), autoescape=True, undefined=StrictUndefined)
 
 
-def make_app(desk: Desk) -> ASGIApp:
-    """The whole page over one desk."""
+def make_app(desk: Desk, *, metrics: Callable[[], bytes] | None = None) -> ASGIApp:
+    """The whole page over one desk, and Prometheus's ``metrics`` where there are any."""
     guard = Guard(desk.access)
     pages = _Pages(desk)
     answers = _Answers(desk)
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/", guard.page(pages.main)),
         Route("/wells", guard.page(pages.wells)),
         Route("/login", pages.form, methods=["GET"]),
@@ -53,6 +56,8 @@ def make_app(desk: Desk) -> ASGIApp:
         Route("/api/judgements", guard.post(answers.judge), methods=["POST"]),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
+    if metrics:
+        routes.append(Route("/metrics", MetricsPage(desk.access, metrics).show))
     return Hardened(Starlette(routes=routes, exception_handlers={SpillwatchError: _plainly}))
 
 

@@ -15,6 +15,8 @@ from spillwatch.page.board import Board
 from spillwatch.page.desk import Desk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spillwatch.config import PageSettings
     from spillwatch.page.base import Site
     from spillwatch.records import Message
@@ -24,10 +26,16 @@ _JOIN_S = 2.0
 
 
 class Page:
-    """Entering binds the port and starts the server's thread; ``publish`` only notes what it is told."""
+    """Entering binds the port and starts the server's thread; ``publish`` only notes what it is told.
 
-    def __init__(self, settings: PageSettings, site: Site, *, version: str) -> None:
+    ``metrics`` gives the text of ``/metrics``; None: there is no such address.
+    """
+
+    def __init__(
+        self, settings: PageSettings, site: Site, *, version: str, metrics: Callable[[], bytes] | None = None
+    ) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._site = site
         self._board = Board()
         self._desk = Desk(site, self._board, token=settings.token(), user_header=settings.user_header, version=version)
@@ -42,7 +50,7 @@ class Page:
             self._board.take(event)
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(
-            make_app(self._desk),
+            make_app(self._desk, metrics=self._metrics),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -29,13 +29,15 @@ class StatusBoard:
         self._last_score_s: float | None = None
         self.last: CameraStatus | None = None
 
-    def count(self, frame: Frame) -> None:
-        """A frame has been through the pipeline."""
+    def count(self, frame: Frame) -> int:
+        """A frame has been through the pipeline; how many wells have a score in it."""
         self._frames += 1
         self._last_frame_s = frame.time_s
         view = self._pipeline.view
-        if view is not None and view.time_s == frame.time_s and np.isfinite(view.scores).any():
+        scored = np.isfinite(view.scores).sum() if view is not None and view.time_s == frame.time_s else 0
+        if scored:
             self._last_score_s = frame.time_s
+        return int(scored)
 
     def update(self, at: datetime, time_s: float) -> list[CameraStatus | WellStatus]:
         """The statuses that are due now; wells first, so that no camera says "watching" before its wells do."""

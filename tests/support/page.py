@@ -35,7 +35,7 @@ from spillwatch.records import (
 from spillwatch.wells import editing, wellmap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from http.client import HTTPResponse
     from pathlib import Path
 
@@ -198,13 +198,20 @@ class DrawnSite:
 class Served:
     """The page over a drawn site, on a port of its own, and a small client that has logged in."""
 
-    def __init__(self, site: DrawnSite, folder: Path, *, user_header: str | None = None) -> None:
+    def __init__(
+        self,
+        site: DrawnSite,
+        folder: Path,
+        *,
+        user_header: str | None = None,
+        metrics: Callable[[], bytes] | None = None,
+    ) -> None:
         self.site = site
         path = folder / "token"
         path.write_text(TOKEN)
         path.chmod(0o600)
         settings = PageSettings(enabled=True, port=0, token_file=path, user_header=user_header)
-        self.page = Page(settings, site, version="0.0.0")
+        self.page = Page(settings, site, version="0.0.0", metrics=metrics)
         self.cookie = ""
 
     def __enter__(self) -> Self:

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from spillwatch.wells import wellmap
 from tests.conftest import ROOT
 from tests.support.asyncapi import Contract
-from tools.rig import wait_until
+from tests.support.page import TOKEN
+from tools.rig import free_port, wait_until
 from tools.rig.broker import Broker, Subscriber
 from tools.rig.daemon import DaemonProcess
 from tools.rig.rtsp import RtspServer, annex_b
@@ -83,9 +86,11 @@ def test_the_whole_life_of_a_daemon(tmp_path: Path, simulated: tuple[Path, Path]
     stream = RtspServer(annex_b(video, tmp_path / "clip.h264"), fps=12.5)
     with stream, Subscriber(broker.port, "spillwatch/#") as subscriber:
         config = configure(tmp_path, broker, ("table", stream.url(), wells), ("second", stream.url(), wells))
+        port = add_metrics(config)
         with DaemonProcess(config, tmp_path) as daemon:
             daemon.wait_ready()
             wait_until(lambda: len(events_of(subscriber)) >= 2, within_s=25, what=daemon.log())
+            check_metrics(metrics_of(port), subscriber)
             fed = daemon.notified.count("WATCHDOG=1")
             assert fed > 0
             stream.kill()
@@ -107,6 +112,46 @@ def test_the_whole_life_of_a_daemon(tmp_path: Path, simulated: tuple[Path, Path]
     assert all(event["media_time_s"] is None and event["delay_ms"] is not None for event in events)
     logged = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert logged == events
+
+
+def add_metrics(config: Path) -> int:
+    """Serve them; the port."""
+    token, port = config.with_name("token"), free_port()
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    page = f'[page]\nenabled = true\nport = {port}\ntoken_file = "token"\nmetrics = true\n'
+    config.write_text(config.read_text().replace("[events]", page + "[events]"))
+    return port
+
+
+def metrics_of(port: int) -> dict[str, float]:
+    """Sums over all labels but the camera's, which follows the name."""
+    request = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    with urlopen(request, timeout=10) as reply:  # noqa: S310 - our own
+        families = text_string_to_metric_families(reply.read().decode())
+    sums: dict[str, float] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        name = f"{sample.name} {sample.labels.get('camera', '')}".strip()
+        sums[name] = sums.get(name, 0.0) + sample.value
+    return sums
+
+
+def check_metrics(told: dict[str, float], subscriber: Subscriber) -> None:
+    """What can be known from outside."""
+    for camera in ("table", "second"):
+        judged = told[f"spillwatch_step_seconds_count {camera}"]
+        assert 0 < judged <= told[f"spillwatch_frames_total {camera}"]
+        assert told[f"spillwatch_scores_total {camera}"] > judged
+        assert 0 < told[f"spillwatch_step_seconds_sum {camera}"] / judged < 1
+        assert told[f"spillwatch_score_age_seconds {camera}"] < 2
+        assert told[f"spillwatch_wells {camera}"] == len(
+            {topic for topic, *_ in subscriber.received if topic.startswith(f"spillwatch/cast1/{camera}/")
+             and topic.endswith("/state")}
+        )  # fmt: skip
+    raised = sum(value for name, value in told.items() if name.startswith("spillwatch_alarms_raised_total"))
+    assert raised >= 2
+    assert told["spillwatch_mqtt_connected"] == 1
+    assert told["spillwatch_mqtt_published_total"] > told["spillwatch_wells table"]
 
 
 def check_topics(subscriber: Subscriber, wells_file: Path) -> None:
