@@ -143,8 +143,8 @@ def test_a_reload_takes_up_what_is_good_refuses_what_is_not_and_loses_no_alarm(s
             site.config.write_text(good)
         site.configure()
         daemon.reload()
-        gone = site.said("second/status")[-1]
-        assert (gone["state"], gone["reason"]) == ("blind", "the camera is no longer configured")
+        gone = ("blind", "the camera is no longer configured")
+        site.wait(lambda: gone in [(said["state"], said["reason"]) for said in site.said("second/status")], daemon)
         time.sleep(4)  # longer than the off-delay
         assert daemon.terminate() < 2
     assert [event["active"] for event in spills(site, camera="table")] == [True]
