@@ -21,6 +21,7 @@ need "$(ls /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib 2>/dev/null || 
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
   gstreamer1.0-plugins-bad gstreamer1.0-rtsp
 need qemu-system-x86_64 qemu-system-x86
+need faketime faketime
 need busybox busybox-static
 need cpio cpio
 need depmod kmod

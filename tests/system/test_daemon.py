@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
@@ -24,7 +25,6 @@ from tools.truth_wells import wells_of_truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -216,3 +216,21 @@ def test_a_daemon_whose_login_is_refused_watches_says_so_and_delivers_once_it_is
     assert (event["condition"], event["late"]) == ("camera_lost", True)
     assert "wr0ng-one" not in daemon.log()
     assert "Traceback" not in daemon.log()
+
+
+def test_a_cameras_password_is_nowhere_to_be_read(tmp_path: Path, broker: Broker) -> None:
+    word = "geheim-4711"
+    wellmap.save(wells_of_one(), tmp_path / "w.toml")
+    config = configure(tmp_path, broker, ("table", f"rtsp://eva:{word}@127.0.0.1:9/cam", tmp_path / "w.toml"))
+    config.write_text(config.read_text() + '[log]\nlevel = "debug"\n')
+    with Subscriber(broker.port, "spillwatch/#") as subscriber, DaemonProcess(config, tmp_path) as daemon:
+        wait_until(lambda: events_of(subscriber), within_s=20, what=daemon.log())
+        daemon.wait_ready()
+        process = Path("/proc") / str(daemon.process.pid)
+        told = [daemon.log(), *daemon.notified, *(text for _, text, _ in subscriber.received)]
+        told += [(process / name).read_text(errors="replace") for name in ("cmdline", "environ", "comm")]
+        daemon.terminate()
+    told += [path.read_text(errors="replace") for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    told.append((tmp_path / "events.jsonl").read_text())
+    assert "eva:***@" in daemon.log()
+    assert not [text for text in told if word in text]
