@@ -107,9 +107,10 @@ def pipeline(
     wells file's.
     """
     judge, surround = site.judge, Surround(wells)
+    reference = reference_luma(wells) if reference is None else reference
     senses = Senses(
-        look=Looker(),
-        align=Registrar(wells, reference_luma(wells) if reference is None else reference),
+        look=Looker(wells, reference),
+        align=Registrar(wells, reference),
         crop=Cropper(wells, judge.bundle.preprocessing),
         surround=surround,
         scorer=judge.scorer,

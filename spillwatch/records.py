@@ -126,25 +126,29 @@ class Sight:
     """What one picture looks like as a whole, from a sparse sample of its luma (0..255).
 
     ``level`` is the 90th percentile: what the bright parts show. ``clipped`` is the share of samples at the top of the
-    range; ``changed`` the share that differs by more than one grey level from the picture before (1 for the first).
+    range; ``changed`` the share that differs by more than one grey level from the picture before (1 for the first);
+    ``veiled`` the share of the table that shows much less detail than in the reference picture.
     """
 
     level: float
     clipped: float
     changed: float
+    veiled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
     """A well at (x, y) of the reference is at (x + dx, y + dy), in pixels of the frame, if ``trusted``.
 
-    Otherwise dx, dy are the last that could be trusted. ``response`` is how sure it is, 0..1.
+    Otherwise dx, dy are the last that could be trusted, and ``reason`` is a sentence for people where there is more to
+    say than that. ``response`` is how sure it is, 0..1.
     """
 
     dx: float
     dy: float
     trusted: bool
     response: float
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tomlkit
 from line.layout import Layout, draw_layout
+from line.lens import Lens
 from line.moving import Camera, Person, SpillPainter, Steam
 from line.plan import Plan, Wish, draw_plan
 from line.scene import paint_keys
@@ -46,9 +47,10 @@ class Line:
 
     def frames(self) -> Iterator[U8]:
         """(H, W, 3) uint8 RGB, one per frame."""
-        plan, (scene_rng, steam_rng, camera_rng, spill_rng) = self.plan, self._rng.spawn(4)
+        plan, (scene_rng, steam_rng, camera_rng, spill_rng, lens_rng) = self.plan, self._rng.spawn(5)
         keys = paint_keys(self.layout, scene_rng, count=int(plan.frames / plan.fps / KEY_S) + 2)
         steam = Steam(self.layout, steam_rng)
+        lens = Lens(self.layout, lens_rng)
         camera = Camera(self.layout, camera_rng, frames=plan.frames, fps=plan.fps)
         painters = [SpillPainter(self.layout.wells[spill.well], spill.kind, rng)
                     for spill, rng in zip(plan.spills, spill_rng.spawn(len(plan.spills)), strict=True)]  # fmt: skip
@@ -65,6 +67,10 @@ class Line:
                     self._person.draw(picture, frame - plan.person_first)
                 gain = DARK_GAIN if plan.faults.dark(at_s) else BRIGHTER if plan.faults.stepped(at_s) else 1.0
                 picture = steam.draw(picture, at_s)
+                if plan.faults.greased(at_s):
+                    picture = lens.greased(picture)
+                if plan.faults.covered(at_s):
+                    picture = lens.covered(picture)
                 taken = camera.take(picture, frame, gain=gain, knocked=plan.faults.shifted(at_s))
             yield taken
 
@@ -125,6 +131,7 @@ def parse_size(_context: click.Context, _option: click.Parameter, value: str) ->
 )
 @click.option("--spill-s", type=click.FloatRange(min=0.2), help="How long a spill lasts at most. Default: 5 to 8 s.")
 @click.option("--faults", is_flag=True, help="Also a lighting step, darkness, a freeze and a knock.")
+@click.option("--lens", is_flag=True, help="Also a greasy lens and a cloth over it.")
 def main(out: Path, wells_out: Path | None, truth: Path | None, **options: object) -> None:
     """Write a simulated casting line to OUT (MP4)."""
     line = Line(Wish(**options))  # type: ignore[arg-type]  # click has checked them

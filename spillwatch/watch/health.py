@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
@@ -11,7 +12,11 @@ from spillwatch.records import Condition, Sight
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """On and off levels of each condition, apart so that a picture near one does not flicker, and delays in seconds."""
+    """On and off levels of each condition, apart so that a picture near one does not flicker, and delays in seconds.
+
+    A condition is named after it has held for its ``delay``, in time to be published within 2 s, and ends when none
+    has held for ``clear_s``. docs/reliability.md shows them as a table.
+    """
 
     dark_on: float = 40.0  # a lit casting table has its plate at 100 and more; sensor black and its noise are at 16..30
     dark_off: float = 55.0
@@ -22,58 +27,103 @@ class Limits:
     # 300 kbit/s, and 0.0008 where the encoder is starved (H.264, crf 38).
     frozen_on: float = 0.0004
     frozen_off: float = 0.001
-    delay_s: float = 0.5
     frozen_window_s: float = 1.5
+    # Share of the table that shows too little detail. On a real clip (tools/bench_veil.py): 0 as it is, in a third of
+    # the light, in noise and at 300 kbit/s; 0.1 at crf 45; 0.5 under a blur that hides most spills, 1 under fog.
+    blurred_on: float = 0.5
+    blurred_off: float = 0.3
+    late_on_s: float = 2.0  # sources/lag.py reopens a stream that stays so late for 3 s
+    late_off_s: float = 1.0
+    delay_s: float = 0.5
+    blurred_delay_s: float = 1.0  # a puff of steam
+    late_delay_s: float = 1.0  # what a break of the network held up comes at once
+    clear_s: float = 0.5
+    late_clear_s: float = 5.0  # a stream opened anew begins without a lag, and shows in seconds whether it stays so
 
 
 class Health:
-    """Dark, saturated, frozen and shifted, each with hysteresis, and the worst of them alone: a dark picture hardly
-    changes either, and has one name.
+    """Dark, saturated, frozen, blurred and shifted, each with hysteresis, and the first of them alone: a dark picture
+    hardly changes either, nor shows it detail, nor can it be aligned, and has one name. ``late`` stands beside them.
 
     A frame goes through ``see`` and, after alignment was tried on what is ``usable``, through ``judge``. A condition is
     named once it has lasted; until then nothing is scored either.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
+        self.late = False
         self._limits = limits or Limits()
         self._seen: Condition | None = None
+        self._veiled = 0.0
         self._wanted: Condition | None = None
-        self._since_s = 0.0
+        self._since_s = -math.inf
         self._recent: deque[tuple[float, float]] = deque()
         self._condition: Condition | None = None
+        self._late_since_s = -math.inf  # when lateness last became other than ``late`` says
 
     @property
     def usable(self) -> bool:
         """The picture last seen shows something."""
         return self._seen is None
 
-    def see(self, time_s: float, sight: Sight) -> None:
-        """Look at a picture as a whole."""
+    def forget(self) -> None:
+        """Pictures broke off: what the last of them showed no longer holds."""
+        self._seen = self._wanted = self._condition = None
+        self._recent.clear()
+
+    def see(self, time_s: float, sight: Sight, *, lag_s: float = 0.0) -> None:
+        """Look at a picture as a whole, which came so late."""
         limits = self._limits
         self._recent.append((time_s, sight.changed))
         while self._recent[0][0] < time_s - limits.frozen_window_s - 1e-6:
             self._recent.popleft()
-        was_dark, was_saturated = (self._seen == c for c in (Condition.CAMERA_DARK, Condition.CAMERA_SATURATED))
-        if sight.level < (limits.dark_off if was_dark else limits.dark_on):
-            self._seen = Condition.CAMERA_DARK
-        elif sight.clipped > (limits.saturated_off if was_saturated else limits.saturated_on):
-            self._seen = Condition.CAMERA_SATURATED
-        else:
-            self._seen = Condition.CAMERA_FROZEN if self._is_frozen() else None
+        self._veiled = sight.veiled
+        self._seen = self._first_seen(sight)
+        self._judge_lag(time_s, lag_s)
+
+    def _first_seen(self, sight: Sight) -> Condition | None:
+        limits, before = self._limits, self._seen
+        if sight.level < (limits.dark_off if before == Condition.CAMERA_DARK else limits.dark_on):
+            return Condition.CAMERA_DARK
+        clipped_at = limits.saturated_off if before == Condition.CAMERA_SATURATED else limits.saturated_on
+        if sight.clipped > clipped_at:
+            return Condition.CAMERA_SATURATED
+        if self._is_frozen():
+            return Condition.CAMERA_FROZEN
+        if sight.veiled > (limits.blurred_off if before == Condition.CAMERA_BLURRED else limits.blurred_on):
+            return Condition.CAMERA_BLURRED
+        return None
 
     def judge(self, time_s: float, *, aligned: bool) -> Condition | None:
         """The condition that blinds the camera now, or None."""
-        wanted = self._seen if self._seen or aligned else Condition.CAMERA_SHIFTED
+        limits = self._limits
+        wanted = self._seen
+        if wanted is None and not aligned:  # what cannot be aligned under half a veil is veiled, not shifted
+            veiled = self._veiled > limits.blurred_off
+            wanted = Condition.CAMERA_BLURRED if veiled else Condition.CAMERA_SHIFTED
         if wanted != self._wanted:
             self._wanted, self._since_s = wanted, time_s
-        # What is frozen has been so for a whole window already.
-        lasted = wanted == Condition.CAMERA_FROZEN or time_s - self._since_s >= self._limits.delay_s
-        if wanted is None or lasted:
+        if time_s - self._since_s >= self._delay_s(wanted):
             self._condition = wanted
         return self._condition
+
+    def _delay_s(self, wanted: Condition | None) -> float:
+        limits = self._limits
+        if wanted is None:
+            return limits.clear_s
+        if wanted == Condition.CAMERA_FROZEN:  # it has been so for a whole window already
+            return 0.0
+        return limits.blurred_delay_s if wanted == Condition.CAMERA_BLURRED else limits.delay_s
 
     def _is_frozen(self) -> bool:
         limits = self._limits
         spans = self._recent[-1][0] - self._recent[0][0] >= 0.75 * limits.frozen_window_s
         level = limits.frozen_off if self._seen == Condition.CAMERA_FROZEN else limits.frozen_on
         return spans and len(self._recent) >= 4 and median(changed for _, changed in self._recent) < level
+
+    def _judge_lag(self, time_s: float, lag_s: float) -> None:
+        limits = self._limits
+        late = lag_s > (limits.late_off_s if self.late else limits.late_on_s)
+        if late == self.late:
+            self._late_since_s = time_s
+        elif time_s - self._late_since_s >= (limits.late_delay_s if late else limits.late_clear_s):
+            self.late = late

@@ -28,6 +28,7 @@ BLINDING = (
     Condition.CAMERA_DARK,
     Condition.CAMERA_SATURATED,
     Condition.CAMERA_FROZEN,
+    Condition.CAMERA_BLURRED,
     Condition.CAMERA_SHIFTED,
 )
 
@@ -178,6 +179,7 @@ class Pipeline:
         return self.alarms.obey(command, self._moment(at, time_s))
 
     def _lose(self, gap: Gap) -> list[AlarmEvent | None]:
+        self._health.forget()
         return self._blind(gap, Condition.CAMERA_LOST, gap.reason)
 
     def _blind(self, item: Frame | Gap, condition: Condition | None, reason: str) -> list[AlarmEvent | None]:
@@ -205,12 +207,13 @@ class Pipeline:
         return self._unsettled
 
     def _watch(self, frame: Frame) -> list[AlarmEvent | None]:
-        self._health.see(frame.time_s, self._senses.look(frame))
+        self._health.see(frame.time_s, self._senses.look(frame), lag_s=frame.lag_s)
         alignment = self._senses.align(frame) if self._health.usable else None
         condition = self._health.judge(frame.time_s, aligned=alignment is None or alignment.trusted)
         if alignment is None or not alignment.trusted:
             self.view = self._unseen(frame)
-            return self._blind(frame, condition, str(condition or "unsure").replace("_", " "))
+            reason = str(condition or "unsure").replace("_", " ")
+            return [*self._blind(frame, condition, (alignment and alignment.reason) or reason), *self._tell_late(frame)]
         shift = (alignment.dx, alignment.dy)
         spilling, blocked = self._detector.active, self._obstruction.alarming
         covered = self._obstruction.step(frame.time_s, self._senses.surround(frame, shift))
@@ -221,7 +224,8 @@ class Pipeline:
         self.view = View(frame.time_s, scores, evidence, active, covered, shift)
         self.camera_state, self.reason = self._rate()
         return [
-            *self._tell_camera(frame, None),
+            *self._tell_camera(frame, condition),
+            *self._tell_late(frame),
             *self._tell_common(frame),
             *self._tell_wells(frame, Condition.SPILL, spilling, active, scores),
             *self._tell_wells(frame, Condition.OBSTRUCTED, blocked, self._obstruction.alarming),
@@ -238,10 +242,18 @@ class Pipeline:
             return CameraState.DEGRADED, "common cause: something lifts many wells at once"
         if self._overload.active:
             return CameraState.DEGRADED, "overload: frames come faster than they can be looked at"
+        if self._health.late:
+            return CameraState.DEGRADED, "pictures come late"
         hidden = int(self._obstruction.obstructed.sum())
         if hidden:
             return CameraState.DEGRADED, f"{hidden} wells obstructed"
         return CameraState.WATCHING, None
+
+    def _tell_late(self, frame: Frame) -> list[AlarmEvent | None]:
+        """A late picture is a true one: its wells are judged all the same."""
+        late = self._health.late or Condition.CAMERA_LATE in self._unsettled
+        moment = self._moment(frame.at, frame.time_s)
+        return [self.alarms.set_active(Condition.CAMERA_LATE, None, active=late, moment=moment)]
 
     def _tell_common(self, frame: Frame) -> list[AlarmEvent | None]:
         common = self._detector.common or Condition.COMMON_CAUSE in self._unsettled

@@ -9,7 +9,7 @@ believed only if the patches agree there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -67,7 +67,7 @@ class Registrar:
         if self._table is None:
             return self._learn(luma)
         if luma.shape != self._table.shape:
-            return self._answer(trusted=False, response=0.0)
+            return replace(self._answer(trusted=False, response=0.0), reason=_resized(luma.shape, self._table.shape))
         picture = self._table.shrink(luma)
         found = self._table.track(picture, self._shift)
         if found.votes < DOUBTED and frame.time_s - self._searched_s >= SEARCH_EVERY_S:
@@ -247,6 +247,13 @@ class _Overview:
         score = np.asarray(cv2.matchTemplate(_relief(picture), self._look, cv2.TM_CCOEFF_NORMED))
         x, y = cv2.minMaxLoc(score)[3]
         return np.array([x - self._reach[1], y - self._reach[0]]) * 2.0
+
+
+def _resized(now: tuple[int, ...], then: tuple[int, ...]) -> str:
+    return (
+        f"the picture is {now[1]}x{now[0]}, but its wells were located on {then[1]}x{then[0]}: set the camera's"
+        f" resolution back, or locate the wells again with: spillwatch locate"
+    )
 
 
 def _halved(picture: U8) -> U8:

@@ -28,6 +28,7 @@ def cover(line: SimulatedLine, *wells: int, covered: bool = True) -> None:
         ({"level": 20.0}, Condition.CAMERA_DARK),
         ({"clipped": 0.9}, Condition.CAMERA_SATURATED),
         ({"changed": 0.0}, Condition.CAMERA_FROZEN),
+        ({"veiled": 1.0}, Condition.CAMERA_BLURRED),
     ],
 )
 def test_a_blind_camera_is_named_within_two_seconds_and_clears_by_itself(
@@ -77,6 +78,98 @@ def test_a_picture_that_moved_out_of_reach_blinds_the_camera() -> None:
     assert (event.condition, event.active) == (Condition.CAMERA_SHIFTED, False)
     assert line.pipeline.view is not None
     assert line.pipeline.view.shift == (40.0, 0.0)
+
+
+def test_what_cannot_be_aligned_under_half_a_veil_is_veiled_and_not_shifted() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.alignment = replace(line.alignment, trusted=False)
+    line.sight = replace(line.sight, veiled=0.4)
+    (event,) = line.run(2, lambda _: QUIET)
+    assert event.condition == Condition.CAMERA_BLURRED
+
+
+def test_a_hand_over_the_lens_is_dark_and_not_blurred_frozen_or_shifted_as_well() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.alignment = replace(line.alignment, trusted=False)
+    line.sight = replace(line.sight, level=15.0, veiled=1.0, changed=0.0)
+    (event,) = line.run(5, lambda _: QUIET)
+    assert event.condition == Condition.CAMERA_DARK
+
+
+def test_steam_over_a_third_of_the_table_blinds_nothing() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.sight = replace(line.sight, veiled=0.4)
+    (event,) = line.run(3, lambda _: (SPILL, NORMAL, NORMAL))
+    assert (event.condition, event.well) == (Condition.SPILL, "1")
+
+
+@pytest.mark.parametrize("sight", [{"veiled": 1.0}, {"level": 20.0}])
+def test_what_lasts_half_a_second_is_neither_named_nor_scored(sight: dict[str, float]) -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    good, line.sight = line.sight, replace(line.sight, **sight)
+    assert line.run(0.4, lambda _: (SPILL,) * 3) == []
+    line.sight = good
+    assert line.run(3, lambda _: QUIET) == []
+
+
+def test_a_picture_that_flickers_between_seen_and_unseen_is_one_alarm() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    events = []
+    for turn in range(20):
+        line.alignment = replace(line.alignment, trusted=turn % 2 == 1)
+        events += line.run(0.6 if turn % 2 == 0 else 0.2, lambda _: QUIET)
+    assert [(event.condition, event.active) for event in events] == [(Condition.CAMERA_SHIFTED, True)]
+
+
+def test_a_condition_does_not_outlive_the_loss_of_the_camera() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    good, line.sight = line.sight, replace(line.sight, level=10.0)
+    line.run(2, lambda _: QUIET)
+    line.pipeline.step(gap(line.frames / line.fps))
+    line.sight = good
+    line.frames += 50
+    (event,) = line.run(2, lambda _: QUIET)
+    assert (event.condition, event.active) == (Condition.CAMERA_LOST, False)
+
+
+def test_late_pictures_are_named_but_still_watched() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.lag_s = 2.5
+    late, spill = line.run(3, lambda _: (SPILL, NORMAL, NORMAL))
+    assert {(late.condition, late.well), (spill.condition, spill.well)} == {
+        (Condition.CAMERA_LATE, None),
+        (Condition.SPILL, "1"),
+    }
+    assert (line.pipeline.camera_state, line.pipeline.reason) == (CameraState.DEGRADED, "pictures come late")
+    line.lag_s = 0.0
+    events = line.run(8, lambda _: (SPILL, NORMAL, NORMAL))
+    assert [(event.condition, event.active) for event in events] == [(Condition.CAMERA_LATE, False)]
+
+
+def test_what_a_short_break_of_the_network_held_up_is_not_called_late() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.lag_s = 1.5
+    assert line.run(0.5, lambda _: QUIET) == []
+    line.lag_s = 4.0
+    assert line.run(0.5, lambda _: QUIET) == []
+    line.lag_s = 0.0
+    assert line.run(5, lambda _: QUIET) == []
+
+
+def test_a_picture_of_another_size_says_so() -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    line.alignment = replace(line.alignment, trusted=False, reason="the picture is 960x600")
+    (event,) = line.run(2, lambda _: QUIET)
+    assert (event.condition, line.pipeline.reason) == (Condition.CAMERA_SHIFTED, "the picture is 960x600")
 
 
 def test_a_spill_is_kept_through_a_frozen_picture() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ class SimulatedLine:
         self.frames = 0
         self.scorer = TableScorer(count)
         self.sight = Sight(level=120.0, clipped=0.0, changed=0.3)
+        self.lag_s = 0.0
         self.alignment = Alignment(dx=0.0, dy=0.0, trusted=True, response=1.0)
         self.rings = np.full((3, count, SAMPLES), 110.0, np.float32)
         everywhere = np.ones((count, SAMPLES), np.bool_)
@@ -116,6 +118,6 @@ class SimulatedLine:
         while self.frames < end:
             time_s = self.frames / self.fps
             self.scorer.next = np.array(list(scores(time_s)), np.float32)
-            events += self.pipeline.step(frame(time_s))
+            events += self.pipeline.step(replace(frame(time_s), lag_s=self.lag_s))
             self.frames += 1
         return events

@@ -8,23 +8,26 @@ import threading
 import time
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from spillwatch.config import CameraSettings
 from spillwatch.errors import SourceError
 from spillwatch.records import Frame, Gap
 from spillwatch.sources import rtsp
+from spillwatch.sources.lag import LATE_S
 from spillwatch.sources.live import LiveCamera
 from spillwatch.sources.rtsp import RtspSource
 from tests.support.clips import ZERO_LATENCY, moving_square, write_clip
+from tools.rig.broker import Relay
 from tools.rig.rtsp import RtspServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FPS = 25.0
 LOST_AFTER_S = 1.0
@@ -188,6 +191,7 @@ class Watch:
 
     def __init__(self, camera: CameraSettings) -> None:
         self.woken = threading.Event()
+        self.lags_s: list[float] = []
         self.live = LiveCamera(camera.id, lambda: RtspSource(camera), lost_after_s=LOST_AFTER_S, wake=self.woken.set)
 
     def until(self, kind: type[Frame] | type[Gap], within_s: float) -> Frame | Gap:
@@ -199,6 +203,15 @@ class Watch:
             self.woken.wait(0.05)
             self.woken.clear()
         pytest.fail(f"no {kind.__name__} within {within_s} s")
+
+    def until_counted(self, name: str, count: int, *, within_s: float) -> None:
+        deadline_s = time.monotonic() + within_s
+        while getattr(self.live.counters, name) < count:
+            assert time.monotonic() < deadline_s, f"{self.live.counters} after {within_s} s"
+            taken = self.live.take()
+            self.lags_s += [taken.lag_s] if isinstance(taken, Frame) else []
+            self.woken.wait(0.05)
+            self.woken.clear()
 
 
 def test_a_killed_camera_is_a_gap_and_comes_back(own_server: RtspServer) -> None:
@@ -245,3 +258,83 @@ def test_leaving_takes_less_than_a_second(server: RtspServer) -> None:
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 1
     assert "camera-table" not in [thread.name for thread in threading.enumerate()]
+
+
+def holdings() -> tuple[int, int]:
+    """Threads and open descriptors of this process."""
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_no_thread_or_descriptor_is_leaked_by_cameras_that_die_and_hang(own_server: RtspServer) -> None:
+    watch = Watch(settings(own_server.url()))
+    with watch.live:
+        watch.until(Frame, 5)
+        before = holdings()
+        for fault in ("kill", "freeze") * 3:
+            getattr(own_server, fault)()
+            watch.until(Gap, LOST_AFTER_S + 1)
+            (own_server.start if fault == "kill" else own_server.thaw)()
+            back_s = time.monotonic()
+            watch.until(Frame, 10)
+            assert time.monotonic() - back_s < 5
+        time.sleep(0.5)
+        assert holdings() == before
+        counters = watch.live.counters
+        assert (counters.stalls, counters.reconnects, counters.abandoned) == (6, 6, 0)
+
+
+def test_a_damaged_stream_gives_whole_pictures_only(own_server: RtspServer) -> None:
+    still = np.s_[128:240, :]  # below the moving square
+    with RtspSource(settings(own_server.url())) as source:
+        pictures = iter(source)
+        sharp = next(pictures).planes.y[still].astype(int)
+        own_server.corrupt(share=0.15, seed=1)
+        given = [frame.planes.y[still] for frame in itertools.islice(pictures, 60)]
+        assert own_server.corrupt(share=0.0, seed=0) > 3
+        assert source.damaged > 3
+        worst = max(_worst_block(np.abs(picture - sharp)) for picture in given)
+        assert worst < 6
+        clean = list(itertools.islice(pictures, 30))  # it recovers by itself
+    assert np.median(np.diff([frame.time_s for frame in clean])) == pytest.approx(1 / FPS, rel=0.25)
+
+
+def _worst_block(difference: npt.NDArray[np.int64]) -> float:
+    """Mean of the macroblock that differs most."""
+    rows, columns = (side // 16 for side in difference.shape)
+    return float(difference.reshape(rows, 16, columns, 16).mean(axis=(1, 3)).max())
+
+
+def test_a_camera_that_changes_its_resolution_gives_pictures_of_the_new_size(clip: Path, tmp_path: Path) -> None:
+    """Whether its wells are where they were is the registration's to say."""
+    small = write_clip(tmp_path / "small.h264", moving_square(48, width=160, height=120), fps=FPS, options=ZERO_LATENCY)
+    both = tmp_path / "both.h264"
+    both.write_bytes(clip.read_bytes() + small.read_bytes())
+    with RtspServer(both, fps=FPS) as server, RtspSource(settings(server.url())) as source:
+        sizes = [frame.planes.width for frame in itertools.islice(source, 130)]
+    assert [width for width, _ in itertools.groupby(sizes)][:3] == [320, 160, 320]
+    assert source.damaged == 0
+
+
+def test_a_camera_that_changes_its_codec_is_opened_anew(own_server: RtspServer, tmp_path: Path) -> None:
+    h264, h265 = own_server.clip, tmp_path / "cam.h265"
+    options = {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "aud=1:keyint=12:log-level=none"}
+    write_clip(h265, moving_square(48), fps=FPS, codec="libx265", options=options)
+    watch = Watch(settings(own_server.url()))
+    with watch.live:
+        watch.until(Frame, 5)
+        for number, clip in enumerate((h265, h264), start=1):
+            own_server.kill()
+            own_server.clip = clip
+            own_server.start()
+            watch.until_counted("reconnects", number, within_s=10)
+
+
+def test_a_stream_that_lags_is_opened_anew(server: RtspServer) -> None:
+    with Relay(server.port) as relay:
+        watch = Watch(settings(f"rtsp://127.0.0.1:{relay.port}/cam", read_timeout_s=3))
+        with watch.live:
+            watch.until(Frame, 5)
+            time.sleep(1)
+            relay.slow(50_000)  # half of what the stream takes
+            watch.until_counted("reconnects", 1, within_s=20)
+        assert max(watch.lags_s) > LATE_S

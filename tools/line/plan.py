@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SPILL_S = (5.0, 8.0)
 RAMP_S = 0.2
-BLIND_S = 3.0  # how long a dark period and a freeze last at most; the lighting step and the knock stay
+BLIND_S = 3.0  # how long what blinds the camera lasts at most; the lighting step and the knock stay
 KINDS = ("pour", "drained", "pour")
 NEVER = -1.0
 
@@ -29,6 +29,7 @@ class Wish:
     spills: int = 3
     spill_s: float | None = None  # at most this long; None: SPILL_S
     faults: bool = False
+    lens: bool = False
 
     @property
     def frames(self) -> int:
@@ -60,14 +61,31 @@ class Faults:
     freeze_s: float = NEVER
     shift_s: float = NEVER
     blind_s: float = BLIND_S
+    grease_s: float = NEVER
+    cover_s: float = NEVER
 
     def dark(self, at_s: float) -> bool:
         """The light is off."""
-        return self.dark_s >= 0 and self.dark_s <= at_s < self.dark_s + self.blind_s
+        return self._during(self.dark_s, at_s)
 
     def frozen(self, at_s: float) -> bool:
         """The camera repeats its last picture."""
-        return self.freeze_s >= 0 and self.freeze_s <= at_s < self.freeze_s + self.blind_s
+        return self._during(self.freeze_s, at_s)
+
+    def greased(self, at_s: float) -> bool:
+        """The lens is out of focus."""
+        return self._during(self.grease_s, at_s)
+
+    def covered(self, at_s: float) -> bool:
+        """A cloth hangs over the lens."""
+        return self._during(self.cover_s, at_s)
+
+    def blind(self, at_s: float) -> bool:
+        """Nobody could see a spill."""
+        return self.dark(at_s) or self.frozen(at_s) or self.greased(at_s) or self.covered(at_s)
+
+    def _during(self, begin_s: float, at_s: float) -> bool:
+        return begin_s >= 0 and begin_s <= at_s < begin_s + self.blind_s
 
     def stepped(self, at_s: float) -> bool:
         """The light is brighter than it was."""
@@ -110,6 +128,8 @@ class Plan:
             "freeze_s": self.faults.freeze_s,
             "dark_s": self.faults.dark_s,
             "flash_s": self.faults.flash_s,
+            "grease_s": self.faults.grease_s,
+            "cover_s": self.faults.cover_s,
         }
 
 
@@ -117,7 +137,9 @@ def draw_plan(rng: np.random.Generator, layout: Layout, person: Person, wish: Wi
     """Faults at fixed shares of the clip, one passer-by, and spills on wells that nobody hides at their onset."""
     flash_s, dark_s, freeze_s, shift_s = (round(share * wish.seconds, 2) for share in (0.15, 0.3, 0.65, 0.8))
     blind_s = min(BLIND_S, 0.1 * wish.seconds)
-    faults = Faults(flash_s, dark_s, freeze_s, shift_s, blind_s) if wish.faults else Faults()
+    faults = Faults(flash_s, dark_s, freeze_s, shift_s, blind_s) if wish.faults else Faults(blind_s=blind_s)
+    if wish.lens:
+        faults = replace(faults, grease_s=round(0.45 * wish.seconds, 2), cover_s=round(0.875 * wish.seconds, 2))
     person_first = int(rng.uniform(0.1, 0.75) * max(1, wish.frames - person.frames))
     occluded = person.occluded(layout, first=person_first, frames=wish.frames)
     spills = _draw_spills(rng, wish, occluded, faults=faults, wells=len(layout.wells))
@@ -150,7 +172,7 @@ def _seen(onset_s: float, faults: Faults) -> bool:
     """Nothing blinds the camera from just before an onset until an alarm may be due, nor does the view jump then."""
     moments = np.arange(onset_s - 0.5, onset_s + 3, 0.25)
     jump = any(at_s >= 0 and abs(onset_s - at_s) < 2 for at_s in (faults.shift_s, faults.flash_s))
-    return not jump and not any(faults.dark(at_s) or faults.frozen(at_s) for at_s in moments)
+    return not jump and not any(faults.blind(at_s) for at_s in moments)
 
 
 def _hidden(well: int, first: int, *, fps: float, occluded: tuple[tuple[int, int, int], ...]) -> bool:

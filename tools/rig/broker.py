@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -211,11 +212,12 @@ class Certificates:
 
 
 class Relay:
-    """A wire to the broker that can lose its answers, be cut, and go silent without being cut."""
+    """A wire that can lose the answers, be cut, go silent without being cut, and be slow."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
         self._muted = False
+        self._byte_s = 0.0
         self._carrying = threading.Event()
         self._carrying.set()
         self._open: list[socket.socket] = []
@@ -247,6 +249,10 @@ class Relay:
         """What was held up is delivered, as TCP's repetitions would."""
         self._carrying.set()
 
+    def slow(self, bytes_per_s: float) -> None:
+        """From now on no more than so much passes, each way: the rest waits its turn."""
+        self._byte_s = 1.0 / bytes_per_s
+
     def cut(self) -> None:
         """Break every connection; new ones hear the broker again."""
         broken, self._open = self._open, []
@@ -276,8 +282,9 @@ class Relay:
 
     def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
+            while data := source.recv(4096):
                 self._carrying.wait()
+                time.sleep(len(data) * self._byte_s)
                 if not (answers and self._muted):
                     target.sendall(data)
         for end in (source, target):

@@ -24,7 +24,7 @@ def annex_b(video: Path, out: Path) -> Path:
 
 
 class RtspServer:
-    """Serves a clip of ``annex_b``; the port stays the same over restarts.
+    """Serves a clip of ``annex_b``, or one of its kind in H.265; the port stays the same over restarts.
 
     It starts at the beginning for each first client; with ``runs_on`` it is where a real camera would be.
     """

@@ -1,10 +1,11 @@
-"""Serves an H.264 file over RTSP on loopback, in a loop and at its own pace, until it is killed.
+"""Serves an H.264 or H.265 file over RTSP on loopback, in a loop and at its own pace, until it is killed.
 
-    /usr/bin/python3 rtsp_server.py PORT CLIP.h264 FPS [USER:PASSWORD] [--runs-on]
+    /usr/bin/python3 rtsp_server.py PORT CLIP.h264|CLIP.h265 FPS [USER:PASSWORD] [--runs-on]
 
 It runs under Debian's Python, for GStreamer's bindings. PORT 0 picks a free one; "ready PORT" tells it. The clip is
-Annex B with access unit delimiters (x264's aud=1); it is served at /cam. A line "corrupt SHARE SEED" on standard
-input flips random bytes in that share of the pictures from now on, and is answered with the number damaged before.
+Annex B with access unit delimiters (x264's and x265's aud=1); it is served at /cam. A line "corrupt SHARE SEED" on
+standard input flips random bytes in that share of the pictures from now on, and is answered with the number damaged
+before.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ RUNS_ON = "--runs-on" in sys.argv
 """A client finds the clip where a real camera would be, not at its beginning."""
 
 _STARTED_S = time.monotonic()
-_DELIMITER = b"\x00\x00\x00\x01\x09"
+_DELIMITERS = {"h264": b"\x00\x00\x00\x01\x09", "h265": b"\x00\x00\x00\x01\x46"}
+_HEAD = 6  # bytes of a picture that are never damaged: its delimiter
 _LAUNCH = (
     "( appsrc name=source is-live=true do-timestamp=true format=time"
-    " caps=video/x-h264,stream-format=byte-stream,alignment=au"
-    " ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )"
+    " caps=video/x-{codec},stream-format=byte-stream,alignment=au"
+    " ! {codec}parse config-interval=-1 ! rtp{codec}pay name=pay0 pt=96 )"
 )
 
 
@@ -52,7 +54,7 @@ class Damage:
         self.count += 1
         damaged = bytearray(picture)
         for _ in range(self.chance.randint(1, 8)):
-            place = self.chance.randrange(len(_DELIMITER) + 1, len(damaged))
+            place = self.chance.randrange(_HEAD, len(damaged))
             damaged[place] ^= self.chance.randint(1, 255)
         return bytes(damaged)
 
@@ -96,13 +98,15 @@ def listen(source: Any, damage: Damage) -> bool:
 def main(port: str, clip: str, fps: str, account: str = "") -> None:
     """Serve until killed."""
     Gst.init(None)
-    pictures = [_DELIMITER + part for part in Path(clip).read_bytes().split(_DELIMITER)[1:]]
+    codec = Path(clip).suffix.removeprefix(".")
+    delimiter = _DELIMITERS[codec]
+    pictures = [delimiter + part for part in Path(clip).read_bytes().split(delimiter)[1:]]
     damage = Damage()
     server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory.set_shared(True)
-    factory.set_launch(_LAUNCH)
+    factory.set_launch(_LAUNCH.format(codec=codec))
 
     def configure(_factory: Any, media: Any) -> None:
         Feed(media.get_element().get_by_name_recurse_up("source"), pictures, float(fps), damage)

@@ -109,6 +109,17 @@ def test_faults_are_told_and_shown(tmp_path: Path) -> None:
     assert np.abs(seen[frozen + 1] - seen[frozen]).mean() < 0.5
 
 
+def test_faults_of_the_lens_are_told_and_shown(tmp_path: Path) -> None:
+    out, clear = tmp_path / "lens.mp4", tmp_path / "clear.mp4"
+    simulate(out, "--seed", "5", "--spills", "0", "--seconds", "4", "--lens")
+    simulate(clear, "--seed", "5", "--spills", "0", "--seconds", "4")
+    truth, differs = read_truth(out), np.abs(pictures(out).astype(int) - pictures(clear)).mean(axis=(1, 2))
+    for fault, least in (("grease_s", 1), ("cover_s", 20)):
+        first = round(truth[fault] * truth["fps"])
+        assert differs[first - 1] < 0.5
+        assert differs[first + 1] > least
+
+
 def test_an_odd_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failure:
         simulate(tmp_path / "line.mp4", "--size", "321x200")

@@ -232,7 +232,11 @@ def test_a_frame_of_another_size_is_not_trusted(camera: Camera) -> None:
     registrar = settled(camera)
     frame = camera.take(0, 0)
     half = Planes(y=frame.planes.y[::2, ::2], u=frame.planes.u[::2, ::2], v=frame.planes.v[::2, ::2])
-    assert not registrar(Frame("cam", START, 9.0, half)).trusted
+    found = registrar(Frame("cam", START, 9.0, half))
+    assert not found.trusted
+    assert found.reason is not None
+    assert found.reason.startswith("the picture is 960x600, but its wells were located on 1920x1200: set the camera's")
+    assert registrar(camera.take(0, 0)).trusted  # and back again
 
 
 def test_a_reference_that_shows_nothing_is_refused() -> None:
