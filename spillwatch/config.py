@@ -308,7 +308,7 @@ class CameraSettings(Section):
     password_file: SecretFile | None = None
     """File that holds the RTSP password alone; not readable by everyone."""
     device: str | int | None = None
-    """USB: `/dev/videoN` or an index."""
+    """USB: an index, `/dev/videoN`, or better a link in `/dev/v4l/by-id/`, which stays when it is plugged elsewhere."""
     width: Annotated[int, Field(ge=16, le=16384)] | None = None
     """USB: pixels asked of the device."""
     height: Annotated[int, Field(ge=16, le=16384)] | None = None

@@ -16,6 +16,7 @@ import structlog
 from spillwatch.errors import SourceError
 from spillwatch.pictures import from_bgr
 from spillwatch.records import Frame
+from spillwatch.sources.v4l2 import Presence, presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +37,17 @@ class UsbSource:
         device = str(settings.device)
         self.device = Path(f"/dev/video{device}" if device.isdecimal() else device)
         self.damaged = 0
+        self._patience_s = max(1, math.ceil(settings.read_timeout_s))
         self._capture: cv2.VideoCapture | None = None
 
     def __enter__(self) -> Self:
         self._check_device()
         # The only time-out that OpenCV's V4L2 knows: whole seconds, and one for the whole process.
-        os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, math.ceil(self._settings.read_timeout_s)))
+        os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(self._patience_s)
         capture = cv2.VideoCapture(str(self.device), cv2.CAP_V4L2)
         try:
-            if not capture.isOpened():
-                raise SourceError(
-                    f"{self.device} cannot be opened: another program holds it, or it is no camera;"
-                    f" see what `fuser -v {self.device}` and `v4l2-ctl --list-devices` say"
-                )
+            if not capture.isOpened():  # a camera it is, as was just seen
+                raise self._busy()
             self._configure(capture)
         except BaseException:
             capture.release()
@@ -68,17 +67,40 @@ class UsbSource:
             good, bgr = self._capture.read()
             at, time_s = datetime.now(UTC), time.monotonic()
             if not good:
-                raise SourceError(
-                    f"{self.device} gives no pictures: unplugged, frozen or held by another program; check its cable"
-                )
+                raise self._silent()
             yield Frame(camera=self._settings.id, at=at, time_s=time_s, planes=from_bgr(np.asarray(bgr, np.uint8)))
 
     def _check_device(self) -> None:
         if not self.device.exists():
             there = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
             raise SourceError(f"{self.device} does not exist; plug the camera in or name another (found: {there})")
-        if not os.access(self.device, os.R_OK | os.W_OK):
-            raise SourceError(f"{self.device} may not be opened by this user; add it to the group `video`")
+        try:
+            found = presence(self.device)
+        except PermissionError as exc:
+            raise SourceError(f"{self.device} may not be opened by this user; add it to the group `video`") from exc
+        if found == Presence.BUSY:
+            raise self._busy()
+        if found == Presence.GONE:
+            raise SourceError(f"{self.device} is unplugged; plug it in again")
+        if found != Presence.CAMERA:
+            raise SourceError(f"{self.device} is {found.value}; `v4l2-ctl --list-devices` lists the cameras")
+
+    def _busy(self) -> SourceError:
+        return SourceError(
+            f"{self.device} is busy: another program streams from it; `fuser -v {self.device}` says which"
+        )
+
+    def _silent(self) -> SourceError:
+        """Why a camera that gave pictures gives none."""
+        try:
+            there = presence(self.device) == Presence.CAMERA
+        except PermissionError:
+            there = False
+        if not there:
+            return SourceError(f"{self.device} was unplugged; plug it in again, and check its cable")
+        return SourceError(
+            f"{self.device} is frozen: plugged in, but no picture for {self._patience_s} s; plug it in anew"
+        )
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         """Ask for what is set, then look at what the device made of it."""

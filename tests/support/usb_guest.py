@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,12 +16,15 @@ sys.dont_write_bytecode = True
 
 from spillwatch.config import CameraSettings  # noqa: E402 - the path comes first
 from spillwatch.errors import SourceError  # noqa: E402
+from spillwatch.records import Frame, Gap  # noqa: E402
+from spillwatch.sources.live import LiveCamera  # noqa: E402
 from spillwatch.sources.usb import UsbSource  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 READ_TIMEOUT_S = 2.0
+LOST_AFTER_S = 1.0
 
 
 def source(device: str | int = "/dev/video0", **asked: Any) -> UsbSource:
@@ -97,6 +101,60 @@ def unplugged() -> None:
             pass
 
 
+class Watch:
+    """A camera that is watched for good, and what it gave, in order."""
+
+    def __init__(self, **asked: Any) -> None:
+        self.told: list[str] = []
+        self.live = LiveCamera("table", lambda: source(**asked), lost_after_s=LOST_AFTER_S, wake=lambda: None)
+
+    def until(self, kind: type[Frame] | type[Gap], *, of: str = "", within_s: float = 30.0) -> None:
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
+            taken = self.live.take()
+            if isinstance(taken, kind) and of in getattr(taken, "reason", ""):
+                self.told.append(getattr(taken, "reason", "frame"))
+                return
+            time.sleep(0.02)
+        raise TimeoutError(f"no {kind.__name__} {of} after {self.told}: {self.live.counters}")
+
+
+def unplugged_and_back() -> dict[str, Any]:
+    """vivid's camera is plugged in again when the last program lets it go."""
+    watch = Watch(width=640, height=360)
+    with watch.live:
+        watch.until(Frame)
+        for _ in range(2):
+            holder = os.open("/dev/video0", os.O_RDWR)
+            control("disconnect=1")
+            watch.until(Gap, of="unplugged")
+            os.close(holder)
+            watch.until(Frame)
+    return {"told": watch.told, "abandoned": watch.live.counters.abandoned}
+
+
+def frozen_and_back() -> dict[str, Any]:
+    watch = Watch(width=640, height=360)
+    with watch.live:
+        watch.until(Frame)
+        control("percentage_of_dropped_buffers=100")
+        watch.until(Gap, of="frozen")
+        control("percentage_of_dropped_buffers=0")
+        watch.until(Frame)
+    return {"told": watch.told, "abandoned": watch.live.counters.abandoned}
+
+
+def busy_and_back() -> dict[str, Any]:
+    watch = Watch()
+    with source() as other:
+        next(iter(other))
+        with watch.live:
+            watch.until(Gap, of="busy")
+            other.__exit__()
+            watch.until(Frame)
+    return {"told": watch.told, "abandoned": watch.live.counters.abandoned}
+
+
 def tell(story: Callable[[], Any]) -> None:
     began_s = time.monotonic()
     try:
@@ -111,4 +169,6 @@ def tell(story: Callable[[], Any]) -> None:
 
 if __name__ == "__main__":
     for each in (frames, missing, no_camera, wrong_size, wrong_format, busy, frozen, frames, unplugged):
+        tell(each)
+    for each in (busy_and_back, frozen_and_back, unplugged_and_back):
         tell(each)

@@ -52,12 +52,12 @@ def test_gives_frames_of_the_size_and_format_asked(told: dict[str, dict[str, Any
     ("story", "says"),
     [
         ("missing", r"/dev/video9 does not exist; .*\(found: /dev/video0\)"),
-        ("no_camera", r"/dev/null cannot be opened: .* it is no camera"),
+        ("no_camera", r"/dev/null is no video device; `v4l2-ctl --list-devices` lists the cameras"),
         ("wrong_size", r"width = 650 but gives \d+, height = 490 but gives \d+; `v4l2-ctl .*` lists what it can"),
         ("wrong_format", r"pixel_format = MJPG but gives \w+"),
-        ("busy", r"/dev/video0 cannot be opened: another program holds it"),
-        ("frozen", r"/dev/video0 gives no pictures: .*frozen.*; check its cable"),
-        ("unplugged", r"/dev/video0 gives no pictures: unplugged.*; check its cable"),
+        ("busy", r"/dev/video0 is busy: another program streams from it; `fuser -v /dev/video0` says which"),
+        ("frozen", r"/dev/video0 is frozen: plugged in, but no picture for 2 s; plug it in anew"),
+        ("unplugged", r"/dev/video0 was unplugged; plug it in again, and check its cable"),
     ],
 )
 def test_says_what_is_wrong(told: dict[str, dict[str, Any]], story: str, says: str) -> None:
@@ -66,3 +66,18 @@ def test_says_what_is_wrong(told: dict[str, dict[str, Any]], story: str, says: s
 
 def test_a_frozen_camera_is_noticed_within_the_read_timeout(told: dict[str, dict[str, Any]]) -> None:
     assert told["frozen"]["seconds"] < usb_guest.READ_TIMEOUT_S + 3  # emulated, so everything takes longer
+
+
+@pytest.mark.parametrize(
+    ("story", "says"),
+    [
+        ("busy_and_back", ["is busy", "frame"]),
+        ("frozen_and_back", ["frame", "is frozen", "frame"]),
+        ("unplugged_and_back", ["frame", "unplugged", "frame", "unplugged", "frame"]),
+    ],
+)
+def test_is_watched_again_by_itself(told: dict[str, dict[str, Any]], story: str, says: list[str]) -> None:
+    result = told[story].get("result", {})
+    assert len(result.get("told", ())) == len(says), told[story]
+    assert all(word in heard for word, heard in zip(says, result["told"], strict=True)), told[story]
+    assert result["abandoned"] == 0
