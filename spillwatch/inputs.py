@@ -68,7 +68,16 @@ def parse_toml(content: bytes, *, what: str, error: type[SpillwatchError]) -> di
 
 def shown(value: object) -> str:
     """What somebody wrote, for a sentence about it: quoted, without control characters, and not at any length."""
-    text = ascii(value) if not repr(value).isprintable() else repr(value)
+    return _cut(repr(value) if repr(value).isprintable() else ascii(value))
+
+
+def plain(value: object) -> str:
+    """The same without quotes."""
+    text = str(value)
+    return _cut(text if text.isprintable() else ascii(text)[1:-1])
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

@@ -70,7 +70,7 @@ def load(path: Path) -> Profile:
         ) from exc
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
-        key = inputs.shown(".".join(str(part) for part in fault["loc"])).strip("'")
+        key = inputs.plain(".".join(str(part) for part in fault["loc"]))
         raise ConfigError(f"profile {path}: {key}: {fault['msg']}; make it anew with: spillwatch calibrate") from None
 
 

@@ -10,15 +10,17 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from spillwatch import inputs
 from spillwatch.errors import ModelError
+from spillwatch.inputs import plain
 from spillwatch.model.architecture import SIDE, Architecture, shapes
 from spillwatch.records import Preprocessing
 
@@ -43,6 +45,33 @@ KEYS = frozenset(
         "data_digest",
     }
 )
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Quantiles = dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
+
+
+class _Shape(BaseModel):
+    """Bounds of what the cropper will be asked to make."""
+
+    height: Annotated[int, Field(ge=SIDE, le=512)]
+    width: Annotated[int, Field(ge=SIDE, le=512)]
+    blur_kernel: Annotated[int, Field(ge=1, le=63)]
+    blur_sigma: Annotated[float, Field(ge=0, le=64)]
+
+
+class _Said(BaseModel):
+    """What others will rely on: a name goes into every alarm, quantiles scale the scores."""
+
+    name: Name
+    preset: Name
+    seed: int
+    threshold_rule: Annotated[str, Field(max_length=1000)]
+    normal_quantiles: Quantiles
+    spill_quantiles: Quantiles
+    metrics: dict[str, Any]
+    data_digest: Annotated[str, Field(max_length=200)]
+    preprocessing: _Shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,7 +146,7 @@ def load(path: Path) -> Bundle:
         raise ModelError(f"model {path} does not exist; make it with 'spillwatch train' or leave it out") from exc
     except (SafetensorError, OSError) as exc:
         raise ModelError(
-            f"model {path} cannot be read as safetensors ({exc}); train it again or copy it again"
+            f"model {path} cannot be read as safetensors ({plain(exc)}); train it again or copy it again"
         ) from exc
     return _bundle(path, _checked(path, metadata), state)
 
@@ -125,13 +154,15 @@ def load(path: Path) -> Bundle:
 def _checked(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         values = json.loads(metadata["spillwatch"])
-    except (KeyError, ValueError) as exc:
+    except (KeyError, ValueError, RecursionError) as exc:
         raise ModelError(
             f"model {path} is not a spillwatch model: its metadata lacks a valid 'spillwatch'; train one"
         ) from exc
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
-        raise ModelError(f"model {path} has format version {version}, this spillwatch reads {VERSION}; train it again")
+        raise ModelError(
+            f"model {path} has format version {plain(version)}, this spillwatch reads {VERSION}; train it again"
+        )
     if missing := sorted(KEYS - values.keys()):
         raise ModelError(f"model {path} lacks {', '.join(missing)} in its metadata; train it again")
     return dict(values)
@@ -145,7 +176,8 @@ def _bundle(path: Path, values: dict[str, Any], state: State) -> Bundle:
         threshold = float(values["threshold"])
     except (TypeError, ValueError, KeyError, RuntimeError) as exc:
         raise ModelError(
-            f"model {path} has an architecture, preprocessing or threshold that cannot be used ({exc}); train it again"
+            f"model {path} has an architecture, preprocessing or threshold that cannot be used ({plain(exc)}); "
+            "train it again"
         ) from exc
     _check_state(path, wanted, state)
     if not (math.isfinite(threshold) and threshold > 0):
@@ -154,10 +186,22 @@ def _bundle(path: Path, values: dict[str, Any], state: State) -> Bundle:
         )
     if preprocessing.size != SIDE:
         raise ModelError(
-            f"model {path} has preprocessing.size {preprocessing.size}, networks take {SIDE}; train it again"
+            f"model {path} has preprocessing.size {plain(preprocessing.size)}, networks take {SIDE}; train it again"
         )
+    _check_said(path, values)
     fields = {key: values[key] for key in KEYS - {"version", "architecture", "preprocessing", "threshold"}}
     return Bundle(architecture=architecture, preprocessing=preprocessing, threshold=threshold, state=state, **fields)
+
+
+def _check_said(path: Path, values: dict[str, Any]) -> None:
+    try:
+        said = _Said.model_validate(values)
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False)[0]
+        key = plain(".".join(str(part) for part in fault["loc"]))
+        raise ModelError(f"model {path}: {key}: {fault['msg']}; train it again") from None
+    if "0.5" not in said.normal_quantiles or "0.5" not in said.spill_quantiles:
+        raise ModelError(f"model {path} lacks the median (0.5) among its quantiles; train it again")
 
 
 def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: State) -> None:
@@ -165,7 +209,8 @@ def _check_state(path: Path, wanted: dict[str, tuple[int, ...]], state: State) -
         found = state[name].shape if name in state else None
         if found != wanted.get(name):
             raise ModelError(
-                f"model {path} has tensor {name} of shape {found}, not {wanted.get(name)} as it says; train it again"
+                f"model {path} has tensor {plain(name)} of shape {found}, not {wanted.get(name)} as it says; "
+                "train it again"
             )
         if not np.isfinite(state[name]).all():
-            raise ModelError(f"model {path} has numbers in tensor {name} that are not finite; train it again")
+            raise ModelError(f"model {path} has numbers in tensor {plain(name)} that are not finite; train it again")

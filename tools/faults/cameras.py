@@ -31,8 +31,7 @@ def _blinded(folder: Path, *, seed: int, times: int, kill: bool) -> Tally:
     chance, tally = random.Random(seed), Tally()
     with Stage(folder / "stage", {"table": busy(folder.parent / "scenes")}) as stage:
         stream = stage.streams["table"]
-        time.sleep(3)
-        before = stage.holdings()
+        before = stage.settled()
         for tally.times in range(1, times + 1):
             away_s = chance.uniform(0.0, 6.0)
             fault_s = time.monotonic()
@@ -45,10 +44,11 @@ def _blinded(folder: Path, *, seed: int, times: int, kill: bool) -> Tally:
             seen = stage.recorder.wait_state("table", "watching", since_s=back_s, within_s=40)
             tally.took("watching again", seen, at_most_s=WATCHING_WITHIN_S)
             time.sleep(chance.uniform(0.3, 1.5))
-        time.sleep(3)
-        after = stage.holdings()
+        after = stage.settled()
         tally.same("threads", before.threads, after.threads)
         tally.same("descriptors", before.descriptors, after.descriptors)
+        if grown := after.kinds - before.kinds:
+            tally.figures["new descriptors"] = ", ".join(grown)
         tally.breaches += stage.judge()
         tally.breaches += _told_each_time(stage, times)
     return tally

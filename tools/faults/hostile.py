@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from spillwatch import config, profile, truth
+from spillwatch import build, config, profile, truth
 from spillwatch.errors import SpillwatchError
 from spillwatch.model import bundle
 from spillwatch.watch.commands import parse
@@ -110,12 +110,12 @@ TRUTH = json.dumps(
 COMMAND = """\
 {"command": "shelve",
 "camera": "one",
-"well": "1",
+"well": "1U1",
 "by": "anna",
 "reason": "hose in front of it",
 "for_s": 60
 }"""
-WELL_IDS = {"one": ("1", "2"), "two": ("1",)}
+WELL_IDS = {"one": ("1U1", "1U2"), "two": ("1U1",)}
 
 
 @st.composite
@@ -201,14 +201,18 @@ def targets() -> list[Target]:
         Target("commands", "command.json", damaged_text(COMMAND), _command, 0.3),
         Target("settings", "config.toml", damaged_text(SETTINGS), config.load, 0.2),
         Target("wells files", "wells.toml", damaged_text(WELLS), wellmap.load, 0.2),
-        Target("profiles", "profile.toml", damaged_text(PROFILE), profile.load, 0.1),
-        Target("truth files", "truth.json", damaged_text(TRUTH), truth.load, 0.1),
-        Target("model files", "model.safetensors", damaged_model(model), bundle.load, 0.2),
+        Target("profiles", "profile.toml", damaged_text(PROFILE), profile.load, 0.05),
+        Target("truth files", "truth.json", damaged_text(TRUTH), truth.load, 0.05),
+        Target("model files", "model.safetensors", damaged_model(model), _judge, 0.2),
     ]
 
 
 def _command(path: Path) -> object:
     return parse(path.read_bytes(), WELL_IDS, config.CommandSettings())
+
+
+def _judge(path: Path) -> object:
+    return build.judge(config.ModelSettings(path=path, device="cpu"))
 
 
 def objections(read: Callable[[], object]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from tools.faults import oracle
-from tools.faults.process import Holdings, holdings
+from tools.faults.process import Holdings, holdings, settled
 from tools.faults.recorder import BASE, Recorder, retained
 from tools.faults.scene import FPS, Scene
 from tools.rig import RigError
@@ -80,6 +80,10 @@ class Stage:
     def holdings(self) -> Holdings:
         """What the daemon holds now."""
         return holdings(self.daemon.process.pid)
+
+    def settled(self) -> Holdings:
+        """The same, without what is in passing."""
+        return settled(self.daemon.process.pid)
 
     def written(self) -> list[dict[str, Any]]:
         """The daemon's own events file; a torn last line is left out."""

@@ -165,3 +165,23 @@ def test_a_folder_that_is_not_there_is_named(bundle: Bundle, tmp_path: Path) -> 
 def test_the_bundled_model_loads_and_is_small() -> None:
     assert bundles.load(bundles.default_path()).preset == "default"
     assert bundles.default_path().stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "<script>"}, "name: String should match pattern"),
+        ({"name": ["default"]}, "name: Input should be a valid string"),
+        ({"normal_quantiles": {"0.5": "high"}}, r"normal_quantiles\.0\.5: Input should be a valid number"),
+        ({"spill_quantiles": {"0.9": 1.0}}, "lacks the median"),
+        ({"preprocessing": {"height": 10**9, "width": 48}}, r"preprocessing\.height: .* less than or equal to 512"),
+        ({"version": "\x1b[2J"}, r"version \\x1b\[2J, this"),
+    ],
+)
+def test_what_others_rely_on_is_checked(bundle: Bundle, path: Path, changes: dict[str, Any], said: str) -> None:
+    whole = {"size": 32, "blur_kernel": 7, "blur_sigma": 1.0}
+    if "preprocessing" in changes:
+        changes = {"preprocessing": changes["preprocessing"] | whole}
+    rewrite(path, **changes)
+    with pytest.raises(ModelError, match=said):
+        bundles.load(path)
