@@ -104,6 +104,49 @@ def watch(config: Path | None, once: bool, **said: Any) -> None:
     view(settings.model_copy(update={"mqtt": mqtt}), once=once)
 
 
+def _looking_back(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options of commands that read the history."""
+    options = (
+        click.option("--config", type=FILE, help="Settings file, whose state directory is read; defaults otherwise."),
+        click.option("--state", type=DIRECTORY, help="State directory, instead of the settings' own."),
+        click.option(
+            "--since", default=since, show_default=True, help="How long ago (90m, 8h, 3d) or when (RFC 3339)."
+        ),
+        click.option("--until", help="Likewise (default: now)."),
+    )
+    return lambda function: functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), function)
+
+
+@main.command()
+@_looking_back("24h")
+@click.option("--camera", help="Only of this camera.")
+@click.option("--well", help="Only of this well.")
+@click.option("--condition", help="Only of this condition, such as spill.")
+@click.option("--json", "style", flag_value="json", help="One alarm a line, as JSON.")
+@click.option("--csv", "style", flag_value="csv", help="As CSV.")
+@_plain_errors
+def alarms(config: Path | None, style: str | None, **wanted: Any) -> None:
+    """List the alarms of the history that were active since then; the daemon may run meanwhile."""
+    from spillwatch import history
+    from spillwatch.config import load
+
+    rows = history.look(load(config), history.Wanted(**wanted))
+    {"json": history.print_json, "csv": history.print_csv}.get(style or "", history.print_table)(rows)
+
+
+@main.command()
+@_looking_back("8h")
+@click.option("--out", type=FILE, required=True, help="HTML file to write.")
+@_plain_errors
+def report(config: Path | None, out: Path, **wanted: Any) -> None:
+    """Write a shift report: what the alarms amounted to, by the figures of ISA-18.2 and EEMUA 191."""
+    from spillwatch import history, shift
+    from spillwatch.config import load
+
+    shift.report(load(config), history.Wanted(**wanted), out)
+    click.echo(f"wrote {out}", err=True)
+
+
 @main.command()
 @click.argument("video", type=THING)
 @click.option("--config", type=FILE, help="Settings file; defaults otherwise.")

@@ -226,6 +226,10 @@ class StateSettings(Section):
     """Events and commands are kept for so long ..."""
     history_events: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000
     """... and no more than so many of each (about half a kB an event)."""
+    trend_days: Annotated[float, Field(ge=0, le=36500)] = 30.0
+    """Scores by the minute are kept for so long; 0 keeps none ..."""
+    trend_rows: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
+    """... and no more than so many rows, one per camera and minute (about 4 bytes a well)."""
 
     def folder(self) -> Path:
         """Where it is."""

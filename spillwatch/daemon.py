@@ -62,6 +62,7 @@ class Daemon:
         self._reload_asked = False
         self._remark: str | None = None  # what came of the last reload, if nothing good
         self._scored = 0
+        self._minute = int(time.time() // 60)
         self._service = Service()
         self._store = build.store(settings)
         self._cameras = Cameras(make=self._live, memory=self._store.memory)
@@ -134,6 +135,7 @@ class Daemon:
                 self._window.attend()
                 self._show()
             self._telling.look_after(*_now())
+            self._keep_trends()
             self._tell_service(started_s)
 
     def _wait(self) -> None:
@@ -167,6 +169,8 @@ class Daemon:
                 if self._settings.page.enabled and unit.pipeline.view:
                     self._window.saw(item, unit.pipeline.view.shift)
                 scores = unit.board.count(item)
+                if scores and unit.pipeline.view:
+                    unit.minute.add(unit.pipeline.view.scores)
                 if self._metrics:
                     took_s = time.monotonic() - began_s
                     self._metrics.stepped(unit.settings.id, item.time_s, took_s=took_s, scores=scores)
@@ -174,6 +178,13 @@ class Daemon:
                 # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
                 self._service.feed_watchdog()
         return [replace(event, delay_ms=round(1000 * (time.monotonic() - item.time_s), 1)) for event in events]
+
+    def _keep_trends(self) -> None:
+        minute = int(time.time() // 60)
+        if minute != self._minute:
+            began, self._minute = datetime.fromtimestamp(60 * self._minute, UTC), minute
+            taken = [unit.minute.take(began) for unit in self._lineup.units]
+            self._store.keep_trends([scores for scores in taken if scores])
 
     def _tell_service(self, started_s: float) -> None:
         if self._service.ready:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spillwatch import build, profile
 from spillwatch.errors import ConfigError
 from spillwatch.watch.status import StatusBoard
+from spillwatch.watch.trends import Minute
 from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Unit:
     camera: LiveCamera
     pipeline: Pipeline
     board: StatusBoard
+    minute: Minute
     made_from: str
 
 
@@ -98,7 +100,14 @@ def _unit(
         return replace(old, settings=camera, camera=live)
     memory = old.pipeline.alarms.memory() if old else cameras.memory(camera.id)
     pipeline = build.pipeline(camera.id, wells, detection, site=lineup.site, memory=memory)
-    return Unit(settings=camera, camera=live, pipeline=pipeline, board=StatusBoard(pipeline), made_from=made_from)
+    return Unit(
+        settings=camera,
+        camera=live,
+        pipeline=pipeline,
+        board=StatusBoard(pipeline),
+        minute=Minute(camera.id, wells.ids),
+        made_from=made_from,
+    )
 
 
 def _source(settings: CameraSettings) -> dict[str, object]:

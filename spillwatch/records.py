@@ -355,6 +355,27 @@ class Judgement:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MinuteScores:
+    """A camera's scores in the minute from ``at``: (wells,) float32 natural logarithms, NaN where a well had none."""
+
+    camera: str
+    at: datetime
+    wells: tuple[str, ...]
+    peaks: F32
+    means: F32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trend:
+    """A camera's kept minutes, rising: (minutes, wells) float32 natural logarithms of scores, NaN where none."""
+
+    wells: tuple[str, ...]
+    times: tuple[datetime, ...]
+    peaks: F32
+    means: F32
+
+
 SITE = "-"
 """Stands for a camera in alarms of the site itself, such as a full disk; no camera may be called so."""
 

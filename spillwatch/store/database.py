@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from spillwatch.errors import StoreError
+from spillwatch.store import trends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+SCHEMA_VERSION = 2
+SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE memories (camera TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE latest (camera TEXT, well TEXT, payload TEXT NOT NULL, PRIMARY KEY (camera, well)) WITHOUT ROWID;
@@ -33,8 +34,11 @@ CREATE INDEX history_by_time ON history (at);
 CREATE INDEX history_by_well ON history (well, at);
 CREATE TABLE audit (number INTEGER PRIMARY KEY, at TEXT NOT NULL, payload TEXT NOT NULL);
 CREATE TABLE judgements (alarm TEXT PRIMARY KEY, verdict INTEGER NOT NULL, note TEXT, by TEXT, at TEXT) WITHOUT ROWID;
-"""
+{trends.SCHEMA}"""
 # latest.well is '' and history.well NULL for conditions of the camera; times are RFC 3339 in UTC, so text sorts by time
+
+_NEWER = {1: trends.SCHEMA}
+"""What a file of an older schema lacks."""
 
 BUSY_S = 0.2
 """Another process may hold the file for so long; the pipeline waits for it."""
@@ -98,13 +102,14 @@ class Database:
         if verdict != "ok":
             raise BrokenDatabaseError(f"the database {self.path} is damaged: {verdict}")
         (found,) = connection.execute("PRAGMA user_version").fetchone()
-        if found not in (0, SCHEMA_VERSION):
+        if not 0 <= found <= SCHEMA_VERSION:
             raise StoreError(
                 f"the database {self.path} has schema {found}, this spillwatch knows {SCHEMA_VERSION}; "
                 "use a newer spillwatch, or move the file away"
             )
-        if found == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        if found != SCHEMA_VERSION:
+            missing = SCHEMA if found == 0 else _NEWER[found]
+            connection.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     def close(self) -> None:
         """May be opened again."""

@@ -7,13 +7,14 @@ import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from spillwatch.errors import StoreError
-from spillwatch.records import AlarmEvent, Answer, Judgement, Memory, encode, rfc3339
-from spillwatch.store import history, memories
+from spillwatch.records import AlarmEvent, Answer, Judgement, Memory, MinuteScores, encode, rfc3339
+from spillwatch.store import history, memories, trends
 from spillwatch.store.database import BrokenDatabaseError, Database, FolderInUseError
 from spillwatch.store.outbox import Entry, StoredOutbox
 from spillwatch.store.sequence import Sequence
@@ -152,6 +153,11 @@ class Store:
         self._judgements.append(judgement)
         self._flush()
 
+    def keep_trends(self, rows: Many[MinuteScores]) -> None:
+        """Keep a minute's scores, if there is room and nothing is amiss: no alarm hangs on them."""
+        if rows and self._settings.trend_days and self._room and not self.trouble:
+            self._attempt(partial(self._write_trends, rows))
+
     def tick(self) -> None:
         """To be called about every second: retries, looks after the free space, and prunes the history."""
         self._room = self._has_room()
@@ -228,10 +234,17 @@ class Store:
         latest = [(*place, self._latest[place]) for place in self._changed_latest]
         connection.executemany("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", latest)
 
-    def _prune(self) -> None:
-        before = datetime.now(UTC) - timedelta(days=self._settings.history_days)
+    def _write_trends(self, rows: Many[MinuteScores]) -> None:
         with self._database.transaction(durable=False) as connection:
-            history.prune(connection, before=before, most=self._settings.history_events)
+            trends.write(connection, rows)
+
+    def _prune(self) -> None:
+        now, settings = datetime.now(UTC), self._settings
+        with self._database.transaction(durable=False) as connection:
+            before = now - timedelta(days=settings.history_days)
+            history.prune(connection, before=before, most=settings.history_events)
+            before = now - timedelta(days=settings.trend_days)
+            trends.prune(connection, before=before, most=settings.trend_rows, at_once=history.PRUNED_AT_ONCE)
 
     # Opening
 
