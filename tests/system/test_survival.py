@@ -8,10 +8,12 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spillwatch.store.reading import Past
 from tests.support.site import BASE, Scene, Site
 from tests.support.supervisor import Supervisor
 from tools.rig import wait_until
@@ -51,6 +53,9 @@ def test_a_daemon_killed_again_and_again_during_an_alarm_comes_back_with_the_sam
             site.wait(lambda: "watching" in {s["state"] for s in site.said("table/status")[heard:]}, daemon)  # noqa: B023
             time.sleep(0.5)
         time.sleep(4)  # longer than the off-delay
+        now = datetime.now(UTC)
+        kept = Past(site.folder / "state").events(now - timedelta(hours=1), now)
+        assert [event.seq for event in kept] == [event["seq"] for event in site.events()]  # read beside the daemon
         assert daemon.terminate() < 2
     told = spills(site, well=well)
     assert [(event["well"], event["state"], event["active"]) for event in told] == [
