@@ -178,6 +178,6 @@ def _time_axis(ax: Axes, span: Span) -> None:
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=_zone()))  # type: ignore[no-untyped-call]
     ax.tick_params(axis="x", labelsize=8)
-    ax.xaxis.get_offset_text().set_size(8)
+    ax.xaxis.get_offset_text().set_fontsize(8)
     ax.set_xlim(*span)  # type: ignore[arg-type]
     ax.spines[["top", "right"]].set_visible(False)
