@@ -242,6 +242,8 @@ def _traces(data: ReplayData, spills: Sequence[_Alarm]) -> list[Markup]:
     ranked = [data.wells.ids[index] for index in np.argsort(-highest) if np.isfinite(highest[index])]
     others = [well for well in ranked if well not in alarmed and well not in missed]
     wells = alarmed[:_TRACES] + missed[:_MISSED] + others[:_OTHERS]
+    if not wells:
+        return []  # the camera was blind all along
 
     edges, slices = _spans(data.times_s, _COLUMNS)
     scores = data.scores[:, [data.wells.ids.index(well) for well in wells]]
