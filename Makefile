@@ -6,7 +6,7 @@ DEMO := build/demo
 # More words for pip, for example to take another build of torch: see README, "Which torch".
 PIP_ARGS ?= -c constraints.txt
 
-.PHONY: help setup demo test check faults soak wheel asyncapi bench format packages install-service uninstall-service clean
+.PHONY: help setup demo test check faults soak wheel asyncapi reference bench format packages install-service uninstall-service clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ wheel: $(VENV)/.done ## Build the wheel, with the systemd unit in it, into build
 
 asyncapi: $(VENV)/.done ## Write docs/asyncapi.yaml, the topics and payloads, from the records
 	$(BIN)/python -m tools.asyncapi
+
+reference: $(VENV)/.done ## Write docs/reference, the command line, settings and words, from the code
+	$(BIN)/python -m tools.reference
 
 soak: $(VENV)/.done packages ## Four cameras and sprinkled faults for ten minutes (FACTOR=1: two hours)
 	$(BIN)/python -m tools.faults --only soak --factor $(or $(FACTOR),0.0834)

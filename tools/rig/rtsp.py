@@ -1,12 +1,21 @@
-"""A real RTSP server on loopback, which can be killed, frozen and started again."""
+"""A real RTSP server on loopback, which can be killed, frozen and started again.
+
+    python -m tools.rig.rtsp VIDEO [--port 8554]
+
+serves a video over and over, as a camera would, until Ctrl-C: for the tutorial.
+"""
 
 from __future__ import annotations
 
 import selectors
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Self
+
+import av
+import click
 
 from tools.rig import MissingError, RigError, program
 
@@ -99,3 +108,28 @@ class RtspServer:
 
     def __exit__(self, *exc: object) -> None:
         self.kill()
+
+
+@click.command()
+@click.argument("video", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--port", default=8554, show_default=True, type=click.IntRange(1, 65535))
+def main(video: Path, port: int) -> None:
+    """Serve VIDEO over RTSP on this machine, over and over, until Ctrl-C."""
+    with av.open(str(video)) as container:
+        fps = float(container.streams.video[0].average_rate or 25)
+    with tempfile.TemporaryDirectory() as folder:
+        server = RtspServer(annex_b(video, Path(folder) / "clip.h264"), fps=fps)
+        server.port = port
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the server as Ctrl-C does
+        try:
+            with server:
+                click.echo(f"{server.url()} ({fps:g} frames per second)")
+                signal.pause()
+        except RigError as exc:
+            raise click.ClickException(str(exc)) from exc
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    main()
