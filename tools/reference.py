@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from spillwatch.cli import main as command_line
 from spillwatch.config import CameraSettings, Settings
+from spillwatch.lineup import FIXED
 from spillwatch.records import AlarmState, CameraState, Condition, Priority, Verb, WellState
 from spillwatch.watch.priorities import CALLING_AGAIN, PRIORITIES
 
@@ -87,12 +88,14 @@ def settings() -> str:
     parts = [
         "A file with every setting in it: [config.example.toml](../../config.example.toml). "
         "`spillwatch check --config FILE` says what is wrong with yours. The environment wins over the file: "
-        "`SPILLWATCH_MQTT__HOST=broker.plant`. A dash means that there is no default.",
+        "`SPILLWATCH_MQTT__HOST=broker.plant`. A dash means that there is no default. "
+        "`systemctl reload spillwatch` takes in what changed, but for `site` and the sections that say otherwise.",
         _keys({name: field for name, field in top.items() if name != "cameras"}),
     ]
     for name, field in Settings.model_fields.items():
         if section := _section(field):
-            parts += [f"## [{name}]", _prose(section), _keys(section.model_fields)]
+            restart = " Takes a restart." if name in FIXED else ""
+            parts += [f"## [{name}]", _prose(section) + restart, _keys(section.model_fields)]
     parts += ["## [[cameras]]", _prose(CameraSettings), _keys(CameraSettings.model_fields)]
     return _page("Settings", *parts)
 

@@ -37,6 +37,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{link}: there is no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_modules_and_targets_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w./])(?:spillwatch|tools|tests|docs|systemd)/[\w/-]+\.\w+", text))
+    in_rooms = r"`((?:sources|wells|model|watch|publish|store|page)/\w+\.py)"
+    named |= {f"spillwatch/{path}" for path in re.findall(in_rooms, text)}
+    modules = {ROOT / name.replace(".", "/") for name in re.findall(r"-m (tools\.[\w.]*\w)", text)}
+    targets = set(re.findall(r"(?:^|`)(?:sudo )?make ([a-z-]+)", text, flags=re.MULTILINE))
+    assert not [path for path in named if not (ROOT / path).exists()]
+    assert not [path for path in modules if not (path.is_dir() or path.with_suffix(".py").exists())]
+    assert not targets - set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_every_page_can_be_found_from_the_readme(page: Path) -> None:
     assert f"docs/{page.name}" in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
