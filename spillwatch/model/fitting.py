@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int, str], None]
 
-EPOCHS = 10
+EPOCHS = 20
 LEAST_STEPS = 120  # few crops are gone through more often
 BATCH = 96  # normal wells per step; with them come KNOWN spills of each of the three kinds
 KNOWN = 18
