@@ -2,7 +2,7 @@
 
 The error of normal wells is minimised, that of spills raised by -log(1 - exp(-c MSE)) (Yamanaka et al. 2019,
 arXiv:1903.10709); drained wells are made from normal ones, since none were filmed. Matrices are stepped by Muon (Jordan
-et al. 2024), with which half of the steps that Adam took do.
+et al. 2024), which learns more from a step than Adam.
 """
 
 from __future__ import annotations
