@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import multiprocessing
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 import psutil
+import structlog
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -137,6 +139,7 @@ class Box:
 
 def play_boxes(plant: Plant, port: int, first: int, phase: Barrier, counts: Connection) -> None:
     """One process with every so-manieth box, through all phases; sends how many events they made."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     boxes = [Box(number, plant, port) for number in range(first, plant.boxes, plant.processes)]
     with ExitStack() as stack:
         for box in boxes:
@@ -272,9 +275,8 @@ class Phase:
     cpu_s: float
     seen: list[dict[str, Any]]
 
-    def late(self, kind: str, quantile: float) -> float | None:
-        values = [value for seen in self.seen for value in seen["late"][kind]]
-        return float(np.quantile(values, quantile)) if values else None
+    def late(self, kind: str, quantile: float) -> float:
+        return float(np.quantile([value for seen in self.seen for value in seen["late"][kind]], quantile))
 
     def row(self) -> str:
         messages = self.seen[0]["messages"] if self.seen else 0
@@ -282,9 +284,11 @@ class Phase:
             f"{self.name:<6} {self.seconds:7.2f} s  {messages / self.seconds:8.0f} messages/s to each panel",
             f"broker {100 * self.cpu_s / self.seconds:5.1f} % of a core",
         ]
-        for kind in ("alarms", "others"):
-            if (middle := self.late(kind, 0.5)) is not None:
-                parts.append(f"{kind} p50 {middle:.1f} ms, p99 {self.late(kind, 0.99):.1f} ms")
+        parts += [
+            f"{kind} p50 {self.late(kind, 0.5):.1f} ms, p99 {self.late(kind, 0.99):.1f} ms"
+            for kind in ("alarms", "others")
+            if any(seen["late"][kind] for seen in self.seen)
+        ]
         return "  ".join(parts)
 
 
@@ -323,10 +327,10 @@ def play(plant: Plant, folder: Path) -> tuple[list[Phase], dict[str, float]]:
 
 
 def joining(port: int) -> dict[str, float]:
-    """How long one more panel takes to learn what holds."""
-    began_s = time.monotonic()
+    """How long one more panel takes to learn what holds, from its subscription on."""
     panel = open_panel(port)
-    count, last_s = 0, began_s
+    began_s = last_s = time.monotonic()
+    count = 0
     while time.monotonic() - last_s < 0.5:
         number, _nothing = panel.count()
         if number != count:
@@ -352,7 +356,8 @@ def main(**options: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         phases, figures = play(plant, Path(folder))
     print(
-        f"{plant.cameras} cameras of {plant.wells} wells on {plant.boxes} boxes, {plant.panels} panels, pace {plant.pace:g}"
+        f"{plant.cameras} cameras of {plant.wells} wells, {plant.boxes} boxes, {plant.panels} panels, "
+        f"pace {plant.pace:g}"
     )
     for phase in phases:
         print(phase.row())
@@ -361,5 +366,4 @@ def main(**options: Any) -> None:
 
 
 if __name__ == "__main__":
-    mp.set_start_method("spawn")
     main()
