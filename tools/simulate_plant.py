@@ -69,6 +69,7 @@ class Plant:
     flood_cameras: int
     alarms_per_hour: float
     pace: float
+    queue: int = 0
 
     def cameras_of(self, box: int) -> list[str]:
         """Cameras are dealt out to the boxes in turn."""
@@ -150,6 +151,7 @@ def play_boxes(plant: Plant, port: int, first: int, phase: Barrier, counts: Conn
             act(plant, boxes)
             wait_until(lambda: not any(box.publisher.pending for box in boxes), within_s=SETTLE_S)
             phase.wait(SETTLE_S + plant.seconds)
+        phase.wait(SETTLE_S)  # leaving is no part of the flood
     counts.send(sum(next(box.sequence) - 1 for box in boxes))
 
 
@@ -293,8 +295,8 @@ class Phase:
 
 
 def play(plant: Plant, folder: Path) -> tuple[list[Phase], dict[str, float]]:
-    """All phases, and figures besides. Raises RigError when an event was lost or came twice."""
-    with Broker(folder) as broker:
+    """All phases, and figures besides: of the panels' events, how many were lost and how many came twice at worst."""
+    with Broker(folder, max_queued_messages=plant.queue) as broker:
         process = next(child for child in psutil.Process().children() if child.name() == "mosquitto")
         panels = [open_panel(broker.port) for _ in range(plant.panels)]
         phase = mp.Barrier(plant.processes + 1)
@@ -313,12 +315,14 @@ def play(plant: Plant, folder: Path) -> tuple[list[Phase], dict[str, float]]:
             lasted_s = time.monotonic() - began_s
             seen = quiet(panels)
             phases.append(Phase(name, lasted_s, sum(process.cpu_times()[:2]) - cpu_s, seen))
-        made = sum(pipe.recv() for pipe in pipes)
+        figures = {"broker_mib": process.memory_info().rss / 2**20} | joining(broker.port)
+        phase.wait(SETTLE_S)
+        figures["events"] = made = sum(pipe.recv() for pipe in pipes)
+        lost = twice = 0
         for seen in zip(*(phase.seen for phase in phases), strict=True):
             ids = [event for part in seen for event in part["ids"]]
-            if len(ids) != made or len(set(ids)) != made:
-                raise RigError(f"{made} events were made; a panel saw {len(ids)}, {len(set(ids))} of them different")
-        figures = {"events": made, "broker_mib": process.memory_info().rss / 2**20} | joining(broker.port)
+            lost, twice = max(lost, made - len(set(ids))), max(twice, len(ids) - len(set(ids)))
+        figures |= {"lost": lost, "twice": twice}
         for panel in panels:
             panel.end()
         for worker in workers:
@@ -350,9 +354,10 @@ def joining(port: int) -> dict[str, float]:
 @click.option("--flood-cameras", type=click.IntRange(0, 999), default=10, show_default=True, help="All wells of them.")
 @click.option("--alarms-per-hour", type=click.FloatRange(0, 3600), default=12.0, show_default=True, help="A camera.")
 @click.option("--pace", type=click.FloatRange(0.1, 500), default=1.0, show_default=True, help="Heartbeats and alarms.")
+@click.option("--queue", type=click.IntRange(0), default=0, show_default=True, help="max_queued_messages; 0: no limit.")
 def main(**options: Any) -> None:
     """Play a plant's MQTT traffic against a real broker on loopback and print what it costs."""
-    plant = Plant(**options)
+    plant = Plant(**options | {"processes": min(options["processes"], options["boxes"])})
     with tempfile.TemporaryDirectory() as folder:
         phases, figures = play(plant, Path(folder))
     print(
@@ -361,7 +366,8 @@ def main(**options: Any) -> None:
     )
     for phase in phases:
         print(phase.row())
-    print(f"{figures['events']:.0f} events, none lost, none twice; broker {figures['broker_mib']:.0f} MiB")
+    at_worst = f"{figures['lost']:.0f} lost, {figures['twice']:.0f} twice at the worst panel"
+    print(f"{figures['events']:.0f} events, {at_worst}; broker {figures['broker_mib']:.0f} MiB")
     print(f"one more panel learns {figures['retained']:.0f} retained values in {figures['joined_s']:.2f} s")
 
 

@@ -36,6 +36,7 @@ class Broker:
         acl: str | None = None,
         certificates: Certificates | None = None,
         ask_client_certificate: bool = False,
+        max_queued_messages: int = 0,
     ) -> None:
         self._binary = program("mosquitto")
         self.port = free_port()
@@ -47,7 +48,7 @@ class Broker:
             "persistence true",
             f"persistence_location {self._folder}/",
             f"allow_anonymous {'false' if passwords else 'true'}",
-            "max_queued_messages 0",
+            f"max_queued_messages {max_queued_messages}",
             "log_dest stdout",
         ]
         if os.geteuid() == 0:

@@ -34,6 +34,6 @@ def test_a_plant_is_played_without_loss(tmp_path: Path) -> None:
     assert start == 3 + 6 * 12 + 6, "each box, well and camera tells its state"
     assert calm == pytest.approx(6 * 2, abs=6), "two heartbeats of each camera"
     assert flood == 2 * 2 * 12, "each alarm comes as an event and as a retained value"
-    assert figures["events"] == 2 * 12
+    assert (figures["events"], figures["lost"], figures["twice"]) == (2 * 12, 0, 0)
     assert figures["retained"] == start + 2 * 12
     assert phases[2].late("alarms", 0.5) > 0
