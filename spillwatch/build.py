@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from spillwatch.publish.base import Outbox, Publisher, WellsPublisher
     from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
+    from spillwatch.sources.ring import PacketRing
 
 
 def one_core_each() -> None:
@@ -83,12 +84,14 @@ def judge(settings: ModelSettings) -> Judge:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What its cameras share: the model, the rules of alarms, and the numbers of events and alarms."""
+    """What its cameras share: the model, the rules of alarms, the numbers of events and alarms, and whether pictures of
+    spills are kept."""
 
     judge: Judge
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
     next_seq: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
     flood: FloodCounter = field(default_factory=FloodCounter)
+    evidence: bool = False
 
 
 def pipeline(
@@ -132,6 +135,7 @@ def alarms(camera: str, site: Site, memory: Memory | None) -> Alarms:
         next_seq=site.next_seq,
         settings=site.alarms,
         flood=site.flood,
+        evidence=site.evidence,
         memory=memory,
     )
 
@@ -141,9 +145,9 @@ def detector(wells: int, judge: Judge, detection: DetectionSettings) -> SpillDet
     return SpillDetector(wells, judge.scale, **detection.model_dump(exclude={"obstructed_after_s"}))
 
 
-def source(camera: CameraSettings) -> Source:
-    """Where a camera's frames come from."""
-    return RtspSource(camera) if camera.kind == "rtsp" else UsbSource(camera)
+def source(camera: CameraSettings, ring: PacketRing | None = None) -> Source:
+    """Where a camera's frames come from; a network camera's packets go into the ``ring`` as well."""
+    return RtspSource(camera, ring) if camera.kind == "rtsp" else UsbSource(camera)
 
 
 def broker(

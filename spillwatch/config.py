@@ -241,6 +241,21 @@ class StateSettings(Section):
         return Path(home) / "spillwatch"
 
 
+class EvidenceSettings(Section):
+    """Pictures of each spill alarm, kept below the state directory."""
+
+    enabled: bool = False
+    """True: keep them."""
+    before_s: Annotated[float, Field(ge=1, le=120)] = 10.0
+    """What happened so long before the alarm is kept ..."""
+    after_s: Annotated[float, Field(ge=0, le=120)] = 20.0
+    """... and what happens so long after it."""
+    max_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    """Evidence is kept for so long ..."""
+    max_bytes: Annotated[int, Field(ge=1_000_000)] = 4_000_000_000
+    """... and no more than so many bytes of it: the oldest goes first."""
+
+
 class PageSettings(Section):
     """The operators' page: a small web server for browsers."""
 
@@ -373,6 +388,7 @@ class Settings(BaseSettings):
     sparkplug: SparkplugSettings = SparkplugSettings()
     events: EventsSettings = EventsSettings()
     state: StateSettings = StateSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     page: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
     cameras: tuple[CameraSettings, ...] = ()

@@ -26,6 +26,7 @@ from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.telling import Telling
 from spillwatch.watch.alarms import Moment
 from spillwatch.window import Orders, Window
+from spillwatch.witness import Witness
 
 if TYPE_CHECKING:
     import threading
@@ -65,10 +66,13 @@ class Daemon:
         self._minute = int(time.time() // 60)
         self._service = Service()
         self._store = build.store(settings)
+        evidence = settings.evidence.enabled
+        self._witness = Witness(settings.evidence, settings.state.folder()) if evidence else None
         self._cameras = Cameras(make=self._live, memory=self._store.memory)
         self._desk = Desk(self, self._command_settings)
         orders = Orders(command=self._command, judge=self._store.judge, reload=self.reload_now)
-        self._window = Window(settings.site, orders, wake=partial(self._bell.put, None))
+        wake = partial(self._bell.put, None)
+        self._window = Window(settings.site, orders, wake=wake, evidence=settings.state.folder() if evidence else None)
         wanted = settings.page.enabled and settings.page.metrics
         self._metrics = Metrics(self._figures, site=settings.site, version=version("spillwatch")) if wanted else None
         self._lineup: Lineup
@@ -91,6 +95,8 @@ class Daemon:
             stack.enter_context(self._store)
             self._lineup = lineup.draw_up(self._settings, self._store.sequence.next, self._cameras)
             self._telling = Telling(self._store, self._lineup.site)
+            if self._witness:
+                stack.enter_context(self._witness)
             leaving: list[threading.Thread] = []
             stack.callback(_join, leaving)
             self._telling.open(self._settings, stack, wake=partial(self._bell.put, None), wells=self.wells())
@@ -112,7 +118,8 @@ class Daemon:
             _LOG.info("daemon.stopping", scored=self._scored, outbox=len(self._store.outbox))
 
     def _live(self, camera: CameraSettings) -> LiveCamera:
-        make_source = partial(build.source, camera)
+        ring = self._witness.ring(camera) if self._witness else None
+        make_source = partial(build.source, camera, ring)
         wake = partial(self._bell.put, None)
         stuck_after_s = max(STUCK_AFTER_S, camera.open_timeout_s + 2 * camera.read_timeout_s)
         return LiveCamera(
@@ -149,7 +156,10 @@ class Daemon:
     def _serve(self, unit: Unit) -> None:
         item = unit.camera.take()
         if item is not None:
-            self._telling.tell(unit.pipeline.alarms, self._step(unit, item))
+            events = self._step(unit, item)
+            self._telling.tell(unit.pipeline.alarms, events)
+            if self._witness and isinstance(item, Frame):  # pictures come after the alarm, and never before it
+                self._witness.look(unit.pipeline, self._lineup.site.judge.scorer, item, events)
         (at, time_s), counters = _now(), unit.camera.counters
         events = unit.pipeline.tick(at, time_s)
         events += unit.pipeline.tally(at, time_s, frames=counters.frames, dropped=counters.dropped)

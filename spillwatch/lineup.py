@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spillwatch.sources.live import LiveCamera
     from spillwatch.watch.pipeline import Pipeline
 
-FIXED = ("site", "mqtt", "homeassistant", "sparkplug", "events", "state", "page", "log")
+FIXED = ("site", "mqtt", "homeassistant", "sparkplug", "events", "state", "evidence", "page", "log")
 """Sections that take a restart."""
 
 
@@ -58,7 +58,8 @@ def check(settings: Settings) -> None:
 
 def draw_up(settings: Settings, next_seq: Callable[[], int], cameras: Cameras) -> Lineup:
     """Nothing is started. Raises SpillwatchError for settings and files that cannot be used."""
-    site = build.Site(build.judge(settings.model), settings.alarms, next_seq=next_seq)
+    evidence = settings.evidence.enabled
+    site = build.Site(build.judge(settings.model), settings.alarms, next_seq=next_seq, evidence=evidence)
     lineup = Lineup(units=(), site=site, model=_model_digest(settings))
     return replace(lineup, units=tuple(_unit(settings, camera, lineup, cameras) for camera in settings.cameras))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from pathlib import Path
 
 U8 = npt.NDArray[np.uint8]
@@ -168,6 +170,35 @@ class View:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedStream:
+    """How to read a camera's packets: FFmpeg's name of the codec, the unit of time-stamps, and what a decoder needs
+    before the first packet."""
+
+    codec: str
+    time_base: Fraction
+    header: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPacket:
+    """One packet as the camera sent it; ``pts`` and ``dts`` are in the stream's unit, ``time_s`` is its arrival."""
+
+    data: bytes
+    pts: int
+    dts: int
+    time_s: float
+    key: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedClip:
+    """Packets of one stream, from a key frame on."""
+
+    stream: EncodedStream
+    packets: tuple[EncodedPacket, ...]
+
+
 class Condition(StrEnum):
     """What an alarm is about. Camera conditions carry no well."""
 
@@ -232,6 +263,8 @@ class AlarmEvent:
     where no picture made the change. ``first_out`` marks
     the first alarm of a group that was calm before, ``flood`` one of more than ten in ten minutes (EEMUA 191).
     ``by`` and ``reason`` are those of the command that made the change; ``by`` is None where nobody did.
+    ``evidence`` is where the alarm's pictures are kept, below the state directory and below the page's address; see
+    ``evidence_path``.
     """
 
     id: str
@@ -255,6 +288,7 @@ class AlarmEvent:
     flood: bool = False
     by: str | None = None
     reason: str | None = None
+    evidence: str | None = None
 
     @property
     def raises(self) -> bool:
@@ -307,6 +341,7 @@ class AlarmMemory:
     cause: bool
     first_out: bool
     told_at: datetime
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -431,6 +466,16 @@ class SiteStatus:
 
 
 Message = AlarmEvent | CameraStatus | WellStatus | SiteStatus
+
+
+def evidence_path(alarm: str) -> str:
+    """Where the evidence of an alarm of this name is kept: ``evidence/2026-11-24/cam1~3L4~spill~…``.
+
+    Whatever the name holds, the path has three levels and no character that a shell, a URL or a file system minds.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_.-]|^\.", "~", alarm)
+    stamp = safe.rpartition("~")[2]
+    return f"evidence/{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}/{safe}"
 
 
 def rfc3339(at: datetime) -> str:

@@ -48,8 +48,9 @@ class Window:
     The loop only puts new objects in place of old ones, which a reader sees whole; so nothing here waits for a lock.
     """
 
-    def __init__(self, name: str, orders: Orders, *, wake: Callable[[], None]) -> None:
+    def __init__(self, name: str, orders: Orders, *, wake: Callable[[], None], evidence: Path | None = None) -> None:
         self._name = name
+        self._evidence = evidence
         self._orders = orders
         self._wake = wake
         self._plans: dict[str, Plan] = {}
@@ -111,6 +112,10 @@ class Window:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def evidence(self) -> Path | None:
+        return self._evidence
 
     def plans(self) -> Sequence[Plan]:
         return list(self._plans.values())

@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from spillwatch.errors import SpillwatchError
 from spillwatch.page import access, asking
+from spillwatch.page.exhibits import Exhibits
 from spillwatch.page.guard import Guard, Hardened, slow_down
 from spillwatch.page.metrics import MetricsPage
 from spillwatch.page.plans import plan_json
@@ -40,12 +41,15 @@ def make_app(desk: Desk, *, metrics: Callable[[], bytes] | None = None) -> ASGIA
     guard = Guard(desk.access)
     pages = _Pages(desk)
     answers = _Answers(desk)
+    exhibits = Exhibits(desk.site, _ENVIRONMENT)
     routes: list[BaseRoute] = [
         Route("/", guard.page(pages.main)),
         Route("/wells", guard.page(pages.wells)),
         Route("/login", pages.form, methods=["GET"]),
         Route("/login", pages.login, methods=["POST"]),
         Route("/logout", guard.post(pages.logout), methods=["POST"]),
+        Route("/evidence/{day}/{name}", guard.data(exhibits.page)),
+        Route("/evidence/{day}/{name}/{file}", guard.data(exhibits.file)),
         Route("/api/events", guard.data(answers.events)),
         Route("/api/plans", guard.data(answers.plans)),
         Route("/api/cameras/{camera}/picture", guard.data(answers.picture)),

@@ -36,6 +36,11 @@ class Site(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def evidence(self) -> Path | None:
+        """The folder below which events' ``evidence`` lies; None when none is kept."""
+        ...
+
     def plans(self) -> Sequence[Plan]:
         """All cameras, in the order of the configuration."""
         ...

@@ -6,6 +6,7 @@ import contextlib
 import re
 import time
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,7 +15,7 @@ import av.error
 from pydantic import SecretStr
 
 from spillwatch.errors import ConfigError, RefusedError, SourceError
-from spillwatch.records import Frame
+from spillwatch.records import EncodedPacket, EncodedStream, Frame
 from spillwatch.sources.decoding import WholePictures, one_thread, planes_of
 from spillwatch.sources.lag import Lag
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from spillwatch.config import CameraSettings
+    from spillwatch.sources.ring import PacketRing
 
 # TCP, for a lost packet smears the picture; no probing, for the SDP and the first key frame tell everything: the first
 # picture comes after 0.1 s instead of 2.3 s, and nothing is queued up behind it.
@@ -52,11 +54,13 @@ _MENDS: tuple[tuple[type[Exception], str], ...] = (
 class RtspSource:
     """One RTSP camera; ``with`` connects. Frames carry the moment at which they arrived.
 
-    Its URL may hold a password: no message, exception or traceback of it ever does.
+    Packets go into the ``ring`` as they come, when there is one. Its URL may hold a password: no message, exception or
+    traceback of it ever does.
     """
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, settings: CameraSettings, ring: PacketRing | None = None) -> None:
         self._settings = settings
+        self._ring = ring
         self._name = masked_url(settings.url.get_secret_value() if settings.url else "", settings.username)
         self.damaged = 0
         self._container: InputContainer | None = None
@@ -87,7 +91,10 @@ class RtspSource:
         stream = self._container.streams.video[0]
         lag, pictures = Lag(), WholePictures()
         decoded_s = time.monotonic()
+        encoded = _encoded(stream)
         for packet in self._packets(self._container, stream):
+            if self._ring is not None:
+                self._remember(self._ring, encoded, packet)
             for picture in pictures.of(packet):
                 at, decoded_s = datetime.now(UTC), time.monotonic()
                 lag_s = lag.measure(picture.time, decoded_s)
@@ -103,6 +110,13 @@ class RtspSource:
                     f" with a key frame every second"
                 )
         raise SourceError(f"{self._name}: the stream ended; check that the camera is on")
+
+    def _remember(self, ring: PacketRing, stream: EncodedStream, packet: Packet[VideoStream]) -> None:
+        """The one copy that is made of a packet."""
+        pts = packet.dts if packet.pts is None else packet.pts
+        if pts is not None and packet.size:
+            dts = pts if packet.dts is None else packet.dts
+            ring.add(stream, EncodedPacket(bytes(packet), pts, dts, time.monotonic(), packet.is_keyframe))
 
     def _url(self) -> SecretStr:
         """The settings' URL with the account in it, percent-encoded."""
@@ -154,6 +168,12 @@ class RtspSource:
             if fault is None:
                 yield packet
         raise SourceError(f"{self._name} broke off ({fault.strerror}); check the camera and its network")
+
+
+def _encoded(stream: VideoStream) -> EncodedStream:
+    context = stream.codec_context
+    time_base = stream.time_base or Fraction(1, 90_000)  # RTP's own for video
+    return EncodedStream(context.codec.canonical_name, time_base, bytes(context.extradata or b""))
 
 
 def masked_url(url: str, username: str | None = None) -> str:

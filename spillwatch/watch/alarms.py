@@ -17,6 +17,7 @@ from spillwatch.records import (
     Memory,
     Suppression,
     Verb,
+    evidence_path,
 )
 from spillwatch.watch import lifecycle
 from spillwatch.watch.lifecycle import Hold, Life, Point
@@ -50,13 +51,15 @@ class _Told:
     events: int
     first_out: bool
     at: datetime
+    evidence: str | None
 
 
 class Alarms:
     """The alarms of one camera; ``next_seq`` and ``flood`` count the events and alarms of the whole site.
 
     Durations are counted on the camera's clock, which starts from wall time at the first moment and is not moved by
-    later steps of wall time. With a ``memory`` the alarms go on as they were before a restart.
+    later steps of wall time. With a ``memory`` the alarms go on as they were before a restart. With ``evidence`` the
+    events of spills name the place of their pictures.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class Alarms:
         settings: AlarmSettings | None = None,
         flood: FloodCounter | None = None,
         memory: Memory | None = None,
+        evidence: bool = False,
     ) -> None:
         self.camera = camera
+        self._evidence = evidence
         self._model = model
         self._next_seq = next_seq
         self._settings = settings or AlarmSettings()
@@ -161,6 +166,7 @@ class Alarms:
                     cause=life.cause,
                     first_out=told.first_out,
                     told_at=told.at,
+                    evidence=told.evidence,
                 )
             )
         return Memory(alarms=tuple(alarms), suppressions=tuple(self._suppressions.values()))
@@ -168,7 +174,8 @@ class Alarms:
     def _restore(self, memory: Memory) -> None:
         lives: dict[str | None, dict[Condition, Life]] = {s.well: {} for s in memory.suppressions}
         for alarm in memory.alarms:
-            self._told[alarm.condition, alarm.well] = _Told(alarm.name, alarm.events, alarm.first_out, alarm.told_at)
+            told = _Told(alarm.name, alarm.events, alarm.first_out, alarm.told_at, alarm.evidence)
+            self._told[alarm.condition, alarm.well] = told
             life = Life(alarm.cause, alarm.active, alarm.acked, alarm.told_at.timestamp())
             if not life.at_rest:
                 lives.setdefault(alarm.well, {})[alarm.condition] = life
@@ -238,7 +245,7 @@ class Alarms:
         told = self._told.get(key)
         if raised or told is None:
             self._told.pop(key, None)  # the newest last
-            told = self._new(key, told, first_out=raised and self._is_first(key), moment=moment)
+            told = self._new(key, told, raised=raised, moment=moment)
         called = life.told_s != before.life(condition).told_s
         told = replace(told, events=told.events + 1, at=moment.at if called else told.at)
         self._told[key] = told
@@ -263,13 +270,16 @@ class Alarms:
             flood=raised and after.hold is None and self._flood.count(moment.time_s),
             by=moment.by,
             reason=moment.reason,
+            evidence=told.evidence,
         )
 
-    def _new(self, key: Key, before: _Told | None, *, first_out: bool, moment: Moment) -> _Told:
+    def _new(self, key: Key, before: _Told | None, *, raised: bool, moment: Moment) -> _Told:
         condition, well = key
         name = f"{self.camera}/{well or '-'}/{condition}/{moment.at:%Y%m%dT%H%M%S.%f}Z"
         # Shelved and raised in the same microsecond, it is still one name, and no id may come twice.
-        return _Told(name, before.events if before and before.name == name else 0, first_out, moment.at)
+        events = before.events if before and before.name == name else 0
+        evidence = evidence_path(name) if self._evidence and raised and condition == Condition.SPILL else None
+        return _Told(name, events, raised and self._is_first(key), moment.at, evidence)
 
     def _is_first(self, key: Key) -> bool:
         """A spill is, when no other that the crew hears of is active: the others may follow from it."""

@@ -109,6 +109,7 @@ class Pipeline:
         self.alarms = alarms
         self._places: dict[str | None, int] = {well: i for i, well in enumerate(wells.ids)}
         self.view: View | None = None
+        self.crops: U8 | None = None  # those that the view's scores are of; None when nothing was seen
         self.camera_state = CameraState.BLIND
         self.reason: str | None = "no frame yet"
         self._senses = senses
@@ -184,7 +185,7 @@ class Pipeline:
 
     def _blind(self, item: Frame | Gap, condition: Condition | None, reason: str) -> list[AlarmEvent | None]:
         """Alarms of wells that are active stay so while nothing is seen: blind is not normal."""
-        self.camera_state, self.reason = CameraState.BLIND, reason
+        self.camera_state, self.reason, self.crops = CameraState.BLIND, reason, None
         self._detector.lose_sight()
         return self._tell_camera(item, condition)
 
@@ -217,7 +218,7 @@ class Pipeline:
         shift = (alignment.dx, alignment.dy)
         spilling, blocked = self._detector.active, self._obstruction.alarming
         covered = self._obstruction.step(frame.time_s, self._senses.surround(frame, shift))
-        crops = self._senses.crop(frame, shift)
+        self.crops = crops = self._senses.crop(frame, shift)
         scores = np.where(self.wells.in_service, self._senses.scorer.score(crops), np.float32(np.nan))
         active = self._detector.step(frame.time_s, scores, covered)
         evidence = self._detector.evidence.astype(np.float32)

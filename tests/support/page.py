@@ -73,6 +73,7 @@ class DrawnSite:
     def __init__(self, folder: Path, *cameras: str) -> None:
         self.name = "cast1"
         self.asked: list[dict[str, Any]] = []
+        self.evidence: Path | None = folder
         self.judged: list[dict[str, Any]] = []
         self.stuck_s = 0.0
         self.freeze_s = 0.0

@@ -114,13 +114,13 @@ def test_topics_and_payloads_to_the_letter(broker: Broker) -> None:
         '{"id":"line-cam1-7.1","seq":1,"camera":"cam1","well":"3L4","condition":"spill","state":"unacknowledged",'
         '"active":true,"acked":false,"priority":"high","at":"2026-11-24T10:00:01.125Z","media_time_s":null,'
         '"score":0.0421,"threshold":0.0187,"model":"2026-11","delay_ms":38.5,"late":false,"test":false,'
-        '"first_out":false,"flood":false,"by":null,"reason":null}'
+        '"first_out":false,"flood":false,"by":null,"reason":null,"evidence":null}'
     )
     dark = (
         '{"id":"line-cam1-7.2","seq":2,"camera":"cam1","well":null,"condition":"camera_dark","state":"unacknowledged",'
         '"active":true,"acked":false,"priority":"high","at":"2026-11-24T10:00:02.125Z","media_time_s":null,'
         '"score":null,"threshold":null,"model":"2026-11","delay_ms":38.5,"late":false,"test":false,'
-        '"first_out":false,"flood":false,"by":null,"reason":null}'
+        '"first_out":false,"flood":false,"by":null,"reason":null,"evidence":null}'
     )
     first, *middle, last = [line.split(" ", 1) for line in lines]
     assert first[0] == last[0] == "site/line/status"

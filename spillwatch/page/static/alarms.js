@@ -97,7 +97,7 @@ export class Alarms {
       html("div", { class: "line" }, shape(alarm.priority), html("b", { class: "what" }),
         html("div", { class: "said" }, html("span", {}, html("span", { class: "condition" }), html("span", { class: "marks" })), html("span", { class: "detail" })),
         html("span", { class: "since" }), button("ack", "A", "primary")),
-      html("div", { class: "open" }, html("span", { class: "facts" }),
+      html("div", { class: "open" }, html("span", { class: "facts" }), html("a", { class: "evidence", target: "_blank" }),
         html("div", { class: "row" }, button("shelve", "S"), button("out_of_service", "O"), button("was_true", "T"), button("was_false", "F"))));
   }
 
@@ -117,6 +117,9 @@ export class Alarms {
     say(find(".detail"), this.detail(alarm));
     say(find(".since"), this.since(alarm));
     say(find(".facts"), facts(alarm));
+    say(find(".evidence"), t("evidence"));
+    find(".evidence").hidden = !alarm.evidence;
+    if (alarm.evidence) find(".evidence").href = alarm.evidence;
     for (const name of ["ack", "shelve", "out_of_service", "was_true", "was_false"]) say(find(`button.${name} span`), t(name));
     find("button.ack").hidden = !calls;
     find("button.shelve").hidden = find("button.out_of_service").hidden = this.tab !== "active";

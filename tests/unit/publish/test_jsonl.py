@@ -31,7 +31,7 @@ def test_one_line_per_event_to_the_letter(path: Path) -> None:
         '{"id":"line-cam1-7.1","seq":1,"camera":"цех-2","well":"3L4","condition":"spill","state":"unacknowledged",'
         '"active":true,"acked":false,"priority":"high","at":"2026-11-24T10:00:01.125Z","media_time_s":12.04,'
         '"score":0.0421,"threshold":0.0187,"model":"2026-11","delay_ms":38.5,"late":false,"test":false,'
-        '"first_out":false,"flood":false,"by":null,"reason":null}'
+        '"first_out":false,"flood":false,"by":null,"reason":null,"evidence":null}'
     )
     assert json.loads(second)["well"] is None
     assert list(json.loads(second)) == [field.name for field in fields(AlarmEvent)]

@@ -1,0 +1,214 @@
+"""Evidence on the disk: written by a thread of its own, bounded by age and size, and never in an alarm's way."""
+
+from __future__ import annotations
+
+import queue
+import re
+import shutil
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from spillwatch.errors import StoreError
+from spillwatch.store.exhibit import CLIP, SNAPSHOT, STRIP, png, snapshot, strip, write_clip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from spillwatch.config import EvidenceSettings
+    from spillwatch.store.exhibit import Exhibit
+
+FLOOR_BYTES = 512 * 1024 * 1024
+"""With less free on the disk no evidence is written: the room is for alarms, which stop at a thirtieth of it."""
+
+MOST_WAITING = 64
+"""Exhibits that wait for the thread, and clips that wait for their end; more are dropped."""
+
+PRUNE_EVERY_S = 600.0
+
+_JOIN_S = 1.0
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_NAME = re.compile(r"[A-Za-z0-9_.~-]+~\d{8}T\d{6}\.\d{6}Z")
+_LOG = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start: exhibits and clips."""
+
+    kept: int = 0
+    dropped: int = 0
+
+
+class Evidence:
+    """Keeps exhibits below ``folder``/evidence; ``keep`` neither waits nor raises."""
+
+    def __init__(
+        self,
+        settings: EvidenceSettings,
+        folder: Path,
+        *,
+        floor_bytes: int = FLOOR_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counters = Counters()
+        self._settings = settings
+        self._folder = folder
+        self._floor_bytes = floor_bytes
+        self._clock = clock
+        self._waiting: queue.SimpleQueue[Exhibit | None] = queue.SimpleQueue()
+        self._clips: list[Exhibit] = []  # the thread's
+        self._prune_s = -1e9
+        self._thread: threading.Thread | None = None
+
+    @property
+    def _root(self) -> Path:
+        return self._folder / "evidence"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Clips that wait end now."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(_JOIN_S)
+            self._thread = None
+
+    def keep(self, exhibit: Exhibit) -> None:
+        """Have it written soon."""
+        if self._waiting.qsize() >= MOST_WAITING:
+            self._drop(exhibit.path, "too many alarms at once")
+        else:
+            self._waiting.put(exhibit)
+
+    # The thread's
+
+    def _run(self) -> None:
+        self._attempt(str(self._root), self._sweep)
+        while True:
+            due_s = min([self._prune_s + PRUNE_EVERY_S, *(exhibit.due_s for exhibit in self._clips)])
+            exhibit: Exhibit | None = None
+            try:
+                exhibit = self._waiting.get(timeout=max(0.0, due_s - self._clock()))
+                ends = exhibit is None
+            except queue.Empty:
+                ends = False
+            if exhibit is not None:
+                self._show(exhibit)
+            for clip in [clip for clip in self._clips if ends or clip.due_s <= self._clock()]:
+                self._clips.remove(clip)
+                self._attempt(clip.path, lambda clip=clip: self._write_clip(clip))  # type: ignore[misc]
+            if ends:
+                return
+            if self._clock() >= self._prune_s + PRUNE_EVERY_S:
+                self._attempt(str(self._root), self._prune)
+
+    def _show(self, exhibit: Exhibit) -> None:
+        if not self._attempt(exhibit.path, lambda: self._write(exhibit)) or exhibit.clip is None:
+            return
+        if len(self._clips) >= MOST_WAITING:
+            self._drop(exhibit.path, "too many clips at once")
+        else:
+            self._clips.append(exhibit)
+
+    def _attempt(self, path: str, action: Callable[[], None]) -> bool:
+        """Whatever a disk or a library does, the next alarm's evidence is tried."""
+        try:
+            action()
+        except (StoreError, OSError) as exc:
+            self._drop(path, str(exc))
+            return False
+        except Exception:  # noqa: BLE001 - this thread has no other owner, and pictures are not worth a daemon
+            _LOG.error("evidence.crashed", path=path, exc_info=True)
+            self.counters.dropped += 1
+            return False
+        return True
+
+    def _drop(self, path: str, reason: str) -> None:
+        self.counters.dropped += 1
+        _LOG.warning("evidence.dropped", path=path, reason=reason)
+
+    def _write(self, exhibit: Exhibit) -> None:
+        files = {SNAPSHOT: png(snapshot(exhibit)), STRIP: png(strip(exhibit))}
+        self._make_room(sum(len(content) for content in files.values()))
+        to = self._folder / exhibit.path
+        begun = self._root / f".{to.name}"
+        to.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        begun.mkdir(mode=0o750, exist_ok=True)
+        try:
+            for name, content in files.items():
+                (begun / name).write_bytes(content)
+            begun.rename(to)
+        except OSError:
+            shutil.rmtree(begun, ignore_errors=True)
+            raise
+        self.counters.kept += 1
+
+    def _write_clip(self, exhibit: Exhibit) -> None:
+        clip = exhibit.clip() if exhibit.clip else None
+        if clip is None or not clip.packets:
+            raise StoreError("the camera sent nothing that could be kept")
+        self._make_room(sum(len(packet.data) for packet in clip.packets))
+        folder, planes = self._folder / exhibit.path, exhibit.frame.planes
+        begun = folder / f".{CLIP}"
+        try:
+            write_clip(clip, begun, width=planes.width, height=planes.height)
+            begun.rename(folder / CLIP)
+        except Exception:
+            with suppress(OSError):
+                begun.unlink(missing_ok=True)
+            raise
+        self.counters.kept += 1
+
+    def _sweep(self) -> None:
+        """Away with what an earlier run began and did not end."""
+        for begun in [*self._root.glob(".*"), *self._root.glob("*/*/.*")]:
+            if begun.is_dir():
+                shutil.rmtree(begun)
+            else:
+                begun.unlink()
+
+    def _make_room(self, size: int) -> None:
+        """Prune so that so many bytes fit, or raise StoreError."""
+        self._prune(size)
+        if size > self._settings.max_bytes:
+            raise StoreError(f"it has {size} bytes, and evidence.max_bytes is {self._settings.max_bytes}")
+        self._root.mkdir(mode=0o750, parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._root).free
+        if free - size < self._floor_bytes:
+            raise StoreError(f"the disk has {free} bytes free, and {self._floor_bytes} are left to alarms")
+
+    def _prune(self, coming: int = 0) -> None:
+        """The oldest goes until age and size are kept. Folders of other names are not ours."""
+        self._prune_s = self._clock()
+        oldest = (datetime.now(UTC) - timedelta(days=self._settings.max_days)).strftime(_STAMP)
+        days = [day for day in self._root.glob("*") if _DAY.fullmatch(day.name)]
+        kept = [
+            (_stamp(path), _size(path), path) for day in days for path in day.iterdir() if _NAME.fullmatch(path.name)
+        ]
+        size = sum(each for _, each, _ in kept) + coming
+        for stamp, each, path in sorted(kept):
+            if stamp >= oldest and size <= self._settings.max_bytes:
+                break
+            shutil.rmtree(path)
+            size -= each
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+
+
+def _stamp(path: Path) -> str:
+    return path.name.rpartition("~")[2]
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.iterdir())

@@ -1,0 +1,108 @@
+"""The daemon's eye for evidence: the last seconds of every camera and well, and what a spill makes of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from spillwatch.records import Condition
+from spillwatch.sources.ring import PacketRing
+from spillwatch.store.evidence import Evidence
+from spillwatch.store.exhibit import Exhibit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from spillwatch.config import CameraSettings, EvidenceSettings
+    from spillwatch.model.scoring import Scorer
+    from spillwatch.records import U8, AlarmEvent, Frame
+    from spillwatch.watch.pipeline import Pipeline
+
+RING_BYTES = 96 * 1024 * 1024
+"""Memory of a camera's packets at most: 30 s at 25 Mbit/s."""
+
+SPARE_S = 5.0
+"""A clip is cut a little after its end."""
+
+STRIP_S, STRIP_EVERY_S = 10.0, 0.25
+
+
+class _Reel:
+    """The wells of one pipeline over the last seconds, as the model saw them; 10 MB for 84 wells."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self._shots: deque[tuple[float, U8]] = deque()
+
+    def add(self, time_s: float, crops: U8) -> None:
+        if self._shots and time_s - self._shots[-1][0] < STRIP_EVERY_S:
+            return
+        self._shots.append((time_s, crops))
+        while time_s - self._shots[0][0] > STRIP_S:
+            self._shots.popleft()
+
+    def before(self, index: int, time_s: float) -> list[tuple[float, U8]]:
+        """One well's crops, (3, side, side) each, with their seconds before ``time_s``."""
+        return [(time_s - at_s, crops[index].copy()) for at_s, crops in self._shots if at_s < time_s]
+
+
+class Witness:
+    """``look`` is the loop's; writing is left to the thread of ``evidence``."""
+
+    def __init__(self, settings: EvidenceSettings, folder: Path) -> None:
+        self.evidence = Evidence(settings, folder)
+        self._settings = settings
+        self._rings: dict[str, PacketRing] = {}
+        self._reels: dict[str, _Reel] = {}
+
+    def __enter__(self) -> Self:
+        self.evidence.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.evidence.__exit__(*exc)
+
+    def ring(self, camera: CameraSettings) -> PacketRing | None:
+        """Where a new source of this camera puts its packets; None when it has none, as by USB."""
+        if camera.kind != "rtsp":
+            return None
+        seconds = self._settings.before_s + self._settings.after_s + SPARE_S
+        return self._rings.setdefault(camera.id, PacketRing(seconds=seconds, most_bytes=RING_BYTES))
+
+    def look(self, pipeline: Pipeline, scorer: Scorer, frame: Frame, events: Sequence[AlarmEvent]) -> None:
+        """A frame that went through its pipeline, and what it raised; alarms were told before."""
+        if pipeline.crops is None:
+            return
+        reel = self._reels.get(pipeline.camera)
+        if reel is None or reel.pipeline is not pipeline:
+            reel = self._reels[pipeline.camera] = _Reel(pipeline)
+        reel.add(frame.time_s, pipeline.crops)
+        for event in events:
+            if event.condition == Condition.SPILL and event.raises and event.evidence and event.well:
+                self.evidence.keep(self._exhibit(reel, scorer, frame, event))
+
+    def _exhibit(self, reel: _Reel, scorer: Scorer, frame: Frame, event: AlarmEvent) -> Exhibit:
+        pipeline = reel.pipeline
+        wells, view, crops = pipeline.wells, pipeline.view, pipeline.crops
+        assert crops is not None  # noqa: S101 -- for mypy; look has seen to it
+        assert event.well is not None  # noqa: S101
+        assert event.evidence is not None  # noqa: S101
+        index = wells.ids.index(event.well)
+        dx, dy = view.shift if view else (0.0, 0.0)
+        (x, y), (width, height) = wells.centres[index].tolist(), wells.sizes[index].tolist()
+        begin_s, end_s = frame.time_s - self._settings.before_s, frame.time_s + self._settings.after_s
+        ring = self._rings.get(event.camera)
+        return Exhibit(
+            path=event.evidence,
+            event=event,
+            frame=frame,
+            centre=(x + dx, y + dy),
+            size=(width, height),
+            crop=crops[index].copy(),
+            errors=scorer.errors(crops[index : index + 1])[0],
+            strip=[*reel.before(index, frame.time_s), (0.0, crops[index].copy())],
+            clip=partial(ring.cut, from_s=begin_s, at_s=frame.time_s, until_s=end_s) if ring else None,
+            due_s=end_s + 0.5,
+        )
