@@ -14,6 +14,7 @@ from spillwatch.errors import SourceError
 from spillwatch.sources.rtsp import RtspSource
 from tests.support.clips import moving_square, write_clip
 from tools.rig import free_port, program
+from tools.rig.rtsp import check_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def test_it_serves_a_video_over_and_over_until_it_is_ended(tmp_path: Path) -> None:
     program("ffmpeg")
+    check_installed()
     video, port = write_clip(tmp_path / "line.mp4", moving_square(24), fps=25), free_port()
     command = [sys.executable, "-m", "tools.rig.rtsp", video, "--port", str(port)]
     camera = CameraSettings.model_validate(

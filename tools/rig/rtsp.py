@@ -32,6 +32,15 @@ def annex_b(video: Path, out: Path) -> Path:
     return out
 
 
+def check_installed() -> None:
+    """MissingError without GStreamer's RTSP server."""
+    if subprocess.run([_PYTHON, "-c", _NEEDS], capture_output=True, check=False).returncode:
+        raise MissingError(
+            "no GStreamer RTSP server (Debian: apt install python3-gi gir1.2-gst-rtsp-server-1.0"
+            " gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-rtsp)"
+        )
+
+
 class RtspServer:
     """Serves a clip of ``annex_b``, or one of its kind in H.265; the port stays the same over restarts.
 
@@ -97,12 +106,7 @@ class RtspServer:
             self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
-        missing = subprocess.run([_PYTHON, "-c", _NEEDS], capture_output=True, check=False).returncode
-        if missing:
-            raise MissingError(
-                "no GStreamer RTSP server (Debian: apt install python3-gi gir1.2-gst-rtsp-server-1.0"
-                " gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-rtsp)"
-            )
+        check_installed()
         self.start()
         return self
 
