@@ -27,6 +27,7 @@ GROWTH = 0.02
 def soak(folder: Path, *, seed: int, times: int) -> Tally:
     """``times`` are seconds. A fault every half minute or so; what the daemon holds is sampled between them."""
     chance, tally = random.Random(seed), Tally()
+    (folder / "holdings.csv").unlink(missing_ok=True)
     scenes = {"one": busy(folder.parent / "scenes"), "two": busy(folder.parent / "scenes")}
     scenes |= {"three": calm(folder.parent / "scenes"), "four": calm(folder.parent / "scenes")}
     with Stage(folder / "stage", scenes, relayed=True) as stage:
@@ -38,6 +39,7 @@ def soak(folder: Path, *, seed: int, times: int) -> Tally:
             while time.monotonic() < calm_until_s:
                 time.sleep(SAMPLE_S)
                 samples.append(stage.holdings())
+                _write(folder / "holdings.csv", samples[-1], at_s=time.monotonic() - began_s)
             chance.choice(_FAULTS)(stage, chance)
             done += 1
         recovered_s = time.monotonic()
@@ -49,6 +51,12 @@ def soak(folder: Path, *, seed: int, times: int) -> Tally:
         tally.breaches += stage.judge()
         tally.figures["events"] = str(len(oracle.without_repeats(stage.recorder.events())))
     return tally
+
+
+def _write(path: Path, sample: Holdings, *, at_s: float) -> None:
+    """The course of it, for whoever wants to see where it grew."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{at_s:.0f},{sample.threads},{sample.descriptors},{sample.resident}\n")
 
 
 def _compare(samples: list[Holdings], tally: Tally) -> None:
