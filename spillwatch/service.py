@@ -55,7 +55,7 @@ class Service:
 
 def _notify(state: str) -> None:
     if "NOTIFY_SOCKET" in os.environ:
-        with suppress(RuntimeError):  # nobody listens: no reason to stop watching
+        with suppress(RuntimeError, ValueError, OSError):  # nobody listens: no reason to stop watching
             sd_notify(state, False)
 
 
