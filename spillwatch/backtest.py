@@ -15,6 +15,7 @@ from pyarrow import ArrowInvalid
 from spillwatch import archive, build, calibrating, pieces, profile, spreading
 from spillwatch.errors import ConfigError, ModelError, PublishError, SpillwatchError
 from spillwatch.model import bundle as bundles
+from spillwatch.outputs import write_whole
 from spillwatch.pieces import Kept, KeptStretch, Piece
 from spillwatch.results import Result, Watched, combine
 from spillwatch.sweep import aligned, shown, summary
@@ -155,11 +156,9 @@ def _watch(job: Job, todo: dict[str, Piece]) -> dict[str, str]:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Only this process writes, and by renaming: a piece is there whole or not at all, and never twice."""
-    scratch = path.with_suffix(".part")
+    """Only this process writes: a piece is there whole or not at all, and never twice."""
     try:
-        scratch.write_bytes(content)
-        scratch.replace(path)
+        write_whole(path, content)
     except OSError as exc:
         raise PublishError(f"{path} cannot be written: {exc.strerror}; free some space and run this again") from exc
 

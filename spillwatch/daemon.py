@@ -59,6 +59,7 @@ class Daemon:
         self._load = load
         # SimpleQueue.put is the one wake-up that may be called from a signal handler.
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wake = partial(self._bell.put, None)
         self._stopping = False
         self._reload_asked = False
         self._remark: str | None = None  # what came of the last reload, if nothing good
@@ -71,8 +72,9 @@ class Daemon:
         self._cameras = Cameras(make=self._live, memory=self._store.memory)
         self._desk = Desk(self, self._command_settings)
         orders = Orders(command=self._command, judge=self._store.judge, reload=self.reload_now)
-        wake = partial(self._bell.put, None)
-        self._window = Window(settings.site, orders, wake=wake, evidence=settings.state.folder() if evidence else None)
+        self._window = Window(
+            settings.site, orders, wake=self._wake, evidence=settings.state.folder() if evidence else None
+        )
         wanted = settings.page.enabled and settings.page.metrics
         self._metrics = Metrics(self._figures, site=settings.site, version=version("spillwatch")) if wanted else None
         self._lineup: Lineup
@@ -81,12 +83,12 @@ class Daemon:
     def stop(self) -> None:
         """End the loop soon; safe in a signal handler."""
         self._stopping = True
-        self._bell.put(None)
+        self._wake()
 
     def reload(self) -> None:
         """Read the settings anew soon; safe in a signal handler."""
         self._reload_asked = True
-        self._bell.put(None)
+        self._wake()
 
     def run(self) -> None:
         """Watch until stopped; everything is let go in the reverse order of its start."""
@@ -99,7 +101,7 @@ class Daemon:
                 stack.enter_context(self._witness)
             leaving: list[threading.Thread] = []
             stack.callback(_join, leaving)
-            self._telling.open(self._settings, stack, wake=partial(self._bell.put, None), wells=self.wells())
+            self._telling.open(self._settings, stack, wake=self._wake, wells=self.wells())
             if self._settings.page.enabled:
                 self._show()
                 text = self._metrics.text if self._metrics else None
@@ -120,10 +122,9 @@ class Daemon:
     def _live(self, camera: CameraSettings) -> LiveCamera:
         ring = self._witness.ring(camera) if self._witness else None
         make_source = partial(build.source, camera, ring)
-        wake = partial(self._bell.put, None)
         stuck_after_s = max(STUCK_AFTER_S, camera.open_timeout_s + 2 * camera.read_timeout_s)
         return LiveCamera(
-            camera.id, make_source, lost_after_s=camera.lost_after_s, stuck_after_s=stuck_after_s, wake=wake
+            camera.id, make_source, lost_after_s=camera.lost_after_s, stuck_after_s=stuck_after_s, wake=self._wake
         )
 
     # The loop

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spillwatch import inputs
 from spillwatch.config import DetectionSettings
 from spillwatch.errors import ConfigError
+from spillwatch.outputs import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,12 +84,9 @@ def save(profile: Profile, path: Path) -> None:
         for key, value in values.items():
             table[key] = list(value) if isinstance(value, tuple) else value
         document[name] = table
-    scratch = path.with_name(path.name + ".part")
     try:
-        scratch.write_text(tomlkit.dumps(document), encoding="utf-8")
-        scratch.replace(path)
+        write_whole(path, tomlkit.dumps(document).encode())
     except OSError as exc:
-        scratch.unlink(missing_ok=True)
         raise ConfigError(f"profile {path} cannot be written: {exc.strerror}; choose another place") from exc
 
 

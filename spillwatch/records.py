@@ -468,6 +468,10 @@ class SiteStatus:
 Message = AlarmEvent | CameraStatus | WellStatus | SiteStatus
 
 
+SNAPSHOT, STRIP, CLIP = "snapshot.png", "strip.png", "clip.mp4"
+"""The files of an alarm's evidence."""
+
+
 def evidence_path(alarm: str) -> str:
     """Where the evidence of an alarm of this name is kept: ``evidence/2026-11-24/cam1~3L4~spill~…``.
 

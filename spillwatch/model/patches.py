@@ -36,9 +36,8 @@ class PatchEngine:
     def __init__(self, state: Mapping[str, npt.NDArray[np.floating]]) -> None:
         self._weights: list[F32] = []
         self._buffers: list[F32] = []
-        self._floors: list[
-            F32 | None
-        ] = []  # -b of each layer with ReLU, for every row: one short row costs thrice that
+        # -b of each layer with ReLU, for every row: one short row costs thrice that
+        self._floors: list[F32 | None] = []
         lacking: F64 = np.zeros((PATCHES, VALUES))
         for index in count():
             if f"layers.{index}.weight" not in state:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from spillwatch.records import CLIP, SNAPSHOT, STRIP
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from spillwatch.page.base import Site
 
-FILES = ("snapshot.png", "strip.png", "clip.mp4")
+FILES = (SNAPSHOT, STRIP, CLIP)
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NAME = re.compile(r"[A-Za-z0-9_.~-]+(~[A-Za-z0-9_.-]+){2}~\d{8}T\d{6}\.\d{6}Z")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from spillwatch.errors import StoreError
-from spillwatch.store.exhibit import CLIP, SNAPSHOT, STRIP, png, snapshot, strip, write_clip
+from spillwatch.records import CLIP, SNAPSHOT, STRIP
+from spillwatch.store.exhibit import png, snapshot, strip, write_clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable

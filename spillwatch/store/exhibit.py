@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from spillwatch.records import F32, AlarmEvent, EncodedClip, Frame
 
-SNAPSHOT, STRIP, CLIP = "snapshot.png", "strip.png", "clip.mp4"
-
 _HEIGHT = 480  # pixels of the snapshot, without its line of text
 _REACH = (2.5, 3.0)  # of a well's size, to each side: its neighbours and the launder
 _CELL = 96  # pixels of a well in the strip

@@ -63,16 +63,21 @@ class Point:
     def state(self, condition: Condition) -> AlarmState:
         """The state of ISA-18.2 that hold and memories make."""
         life = self.life(condition)
-        if self.hold:
-            return self.hold.kind
-        if life.active:
-            return AlarmState.ACKNOWLEDGED if life.acked else AlarmState.UNACKNOWLEDGED
-        return AlarmState.NORMAL if life.acked else AlarmState.RTN_UNACKNOWLEDGED
+        return state_of(active=life.active, acked=life.acked, held=self.hold.kind if self.hold else None)
 
     @property
     def active(self) -> bool:
         """Any of its alarms is."""
         return any(life.active for life in self.lives.values())
+
+
+def state_of(*, active: bool, acked: bool, held: AlarmState | None) -> AlarmState:
+    """The state that two memories make, unless the alarm is ``held``: SHELVED or OUT_OF_SERVICE."""
+    if held:
+        return held
+    if active:
+        return AlarmState.ACKNOWLEDGED if acked else AlarmState.UNACKNOWLEDGED
+    return AlarmState.NORMAL if acked else AlarmState.RTN_UNACKNOWLEDGED
 
 
 def turn(point: Point, condition: Condition, *, on: bool, latching: bool, now_s: float) -> Point:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spillwatch.records import AlarmEvent, AlarmState
+from spillwatch.records import AlarmEvent
+from spillwatch.watch.lifecycle import state_of
 from spillwatch.watch.priorities import PRIORITIES
 
 if TYPE_CHECKING:
-    from spillwatch.records import AlarmMemory, Memory
+    from spillwatch.records import AlarmMemory, AlarmState, Memory
 
 
 def standing(memory: Memory) -> list[AlarmEvent]:
@@ -18,15 +19,13 @@ def standing(memory: Memory) -> list[AlarmEvent]:
 
 
 def _event(alarm: AlarmMemory, held: AlarmState | None) -> AlarmEvent:
-    answered = AlarmState.ACKNOWLEDGED if alarm.active else AlarmState.NORMAL
-    unanswered = AlarmState.UNACKNOWLEDGED if alarm.active else AlarmState.RTN_UNACKNOWLEDGED
     return AlarmEvent(
         id=f"{alarm.name}.{alarm.events}",
         seq=0,
         camera=alarm.camera,
         well=alarm.well,
         condition=alarm.condition,
-        state=held or (answered if alarm.acked else unanswered),
+        state=state_of(active=alarm.active, acked=alarm.acked, held=held),
         active=alarm.active,
         acked=alarm.acked,
         priority=PRIORITIES[alarm.condition],

@@ -12,6 +12,7 @@ import tomlkit
 from spillwatch import inputs
 from spillwatch.errors import WellsError
 from spillwatch.inputs import shown
+from spillwatch.outputs import write_whole
 from spillwatch.pictures import from_bgr, read
 from spillwatch.records import Wells
 
@@ -87,12 +88,9 @@ def save(wells: Wells, path: Path) -> None:
         row["out_of_service"] = not bool(wells.in_service[i])
         rows.append(row)
     document["wells"] = rows
-    scratch = path.with_name(path.name + ".part")
     try:
-        scratch.write_text(tomlkit.dumps(document), encoding="utf-8")
-        scratch.replace(path)
+        write_whole(path, tomlkit.dumps(document).encode())
     except OSError as exc:
-        scratch.unlink(missing_ok=True)
         raise WellsError(f"wells file {path} cannot be written: {exc.strerror}") from exc
 
 
