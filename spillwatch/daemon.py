@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from spillwatch.config import CameraSettings, CommandSettings, Settings
-    from spillwatch.records import AlarmEvent, Answer, Command
+    from spillwatch.records import AlarmEvent, Answer, Command, Judgement
 
 _LOG = structlog.get_logger()
 
@@ -71,7 +71,7 @@ class Daemon:
         self._witness = Witness(settings.evidence, settings.state.folder()) if evidence else None
         self._cameras = Cameras(make=self._live, memory=self._store.memory)
         self._desk = Desk(self, self._command_settings)
-        orders = Orders(command=self._command, judge=self._store.judge, reload=self.reload_now)
+        orders = Orders(command=self._command, judge=self._judge, reload=self.reload_now)
         self._window = Window(
             settings.site, orders, wake=self._wake, evidence=settings.state.folder() if evidence else None
         )
@@ -231,6 +231,12 @@ class Daemon:
     def _command(self, payload: bytes) -> Answer:
         """One that the page asks."""
         return self._desk.attend(Request(payload=payload), datetime.now(UTC))
+
+    def _judge(self, judgement: Judgement) -> None:
+        """Keep what somebody says an alarm was, and have its crops learnt from."""
+        self._store.judge(judgement)
+        if self._witness:
+            self._witness.judge(judgement)
 
     def _show(self) -> None:
         """What the page may see."""

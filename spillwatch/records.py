@@ -381,10 +381,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What somebody says an alarm really was: ``alarm`` is its name, ``verdict`` whether it was true."""
+    """What somebody says an alarm really was: ``alarm`` is its name, ``verdict`` whether it was true; None takes back
+    what was said before."""
 
     alarm: str
-    verdict: bool
+    verdict: bool | None
     note: str
     by: str
     at: datetime
@@ -470,6 +471,12 @@ Message = AlarmEvent | CameraStatus | WellStatus | SiteStatus
 
 SNAPSHOT, STRIP, CLIP = "snapshot.png", "strip.png", "clip.mp4"
 """The files of an alarm's evidence."""
+
+CROPS = "crop-??.png"
+"""Beside them: the well as `extract` would cut it out, while the alarm lasted."""
+
+LESSONS = "learning"
+"""The folder below the state directory in which crops wait for training."""
 
 
 def evidence_path(alarm: str) -> str:

@@ -135,7 +135,7 @@ class Window:
     def submit(self, payload: Mapping[str, Any]) -> Answer:
         return self._asked(payload, lambda: self._orders.command(json.dumps(payload).encode()))
 
-    def judge(self, alarm: str, *, verdict: bool, note: str, by: str) -> Answer:
+    def judge(self, alarm: str, *, verdict: bool | None, note: str, by: str) -> Answer:
         now = datetime.now(UTC)
         judgement = Judgement(alarm=alarm, verdict=verdict, note=note, by=by, at=now)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from spillwatch.records import Condition
+from spillwatch.records import Condition, evidence_path
 from spillwatch.sources.ring import PacketRing
 from spillwatch.store.evidence import Evidence
-from spillwatch.store.exhibit import Exhibit
+from spillwatch.store.exhibit import Exhibit, boxed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from spillwatch.config import CameraSettings, EvidenceSettings
     from spillwatch.model.scoring import Scorer
-    from spillwatch.records import U8, AlarmEvent, Frame
+    from spillwatch.records import U8, AlarmEvent, Frame, Judgement
     from spillwatch.watch.pipeline import Pipeline
 
 RING_BYTES = 96 * 1024 * 1024
@@ -27,6 +28,9 @@ SPARE_S = 5.0
 """A clip is cut a little after its end."""
 
 STRIP_S, STRIP_EVERY_S = 10.0, 0.25
+
+LESSONS, LESSON_EVERY_S = 16, 0.5
+"""So many crops of an alarm, so far apart, are kept for training: of frames in which the model minds the well."""
 
 
 class _Reel:
@@ -48,6 +52,16 @@ class _Reel:
         return [(time_s - at_s, crops[index].copy()) for at_s, crops in self._shots if at_s < time_s]
 
 
+@dataclass(slots=True)
+class _Lesson:
+    """An alarm whose well is followed as long as it lasts."""
+
+    pipeline: Pipeline
+    index: int
+    due_s: float
+    taken: int = 1
+
+
 class Witness:
     """``look`` is the loop's; writing is left to the thread of ``evidence``."""
 
@@ -56,6 +70,7 @@ class Witness:
         self._settings = settings
         self._rings: dict[str, PacketRing] = {}
         self._reels: dict[str, _Reel] = {}
+        self._lessons: dict[str, _Lesson] = {}
 
     def __enter__(self) -> Self:
         self.evidence.__enter__()
@@ -79,30 +94,57 @@ class Witness:
         if reel is None or reel.pipeline is not pipeline:
             reel = self._reels[pipeline.camera] = _Reel(pipeline)
         reel.add(frame.time_s, pipeline.crops)
+        self._follow(pipeline, frame)
         for event in events:
             if event.condition == Condition.SPILL and event.raises and event.evidence and event.well:
                 self.evidence.keep(self._exhibit(reel, scorer, frame, event))
+                if not event.test:
+                    index = pipeline.wells.ids.index(event.well)
+                    self._lessons[event.evidence] = _Lesson(pipeline, index, frame.time_s + LESSON_EVERY_S)
+
+    def judge(self, judgement: Judgement) -> None:
+        """What the alarm has shown so far is for training, or no longer."""
+        self._lessons.pop(evidence_path(judgement.alarm), None)
+        self.evidence.judge(judgement.alarm, judgement.verdict)
+
+    def _follow(self, pipeline: Pipeline, frame: Frame) -> None:
+        view = pipeline.view
+        for path, lesson in [item for item in self._lessons.items() if item[1].pipeline.camera == pipeline.camera]:
+            well = lesson.index
+            if view is None or lesson.pipeline is not pipeline or not view.active[well] or lesson.taken == LESSONS:
+                del self._lessons[path]
+            elif frame.time_s >= lesson.due_s and view.scores[well] > pipeline.threshold:
+                self.evidence.add(path, lesson.taken, boxed(frame.planes, *_place(pipeline, well)))
+                lesson.taken += 1
+                lesson.due_s = frame.time_s + LESSON_EVERY_S
 
     def _exhibit(self, reel: _Reel, scorer: Scorer, frame: Frame, event: AlarmEvent) -> Exhibit:
         pipeline = reel.pipeline
-        wells, view, crops = pipeline.wells, pipeline.view, pipeline.crops
+        crops = pipeline.crops
         assert crops is not None  # noqa: S101 -- for mypy; look has seen to it
         assert event.well is not None  # noqa: S101
         assert event.evidence is not None  # noqa: S101
-        index = wells.ids.index(event.well)
-        dx, dy = view.shift if view else (0.0, 0.0)
-        (x, y), (width, height) = wells.centres[index].tolist(), wells.sizes[index].tolist()
+        index = pipeline.wells.ids.index(event.well)
+        centre, size = _place(pipeline, index)
         begin_s, end_s = frame.time_s - self._settings.before_s, frame.time_s + self._settings.after_s
         ring = self._rings.get(event.camera)
         return Exhibit(
             path=event.evidence,
             event=event,
             frame=frame,
-            centre=(x + dx, y + dy),
-            size=(width, height),
+            centre=centre,
+            size=size,
             crop=crops[index].copy(),
+            box=boxed(frame.planes, centre, size),
             errors=scorer.errors(crops[index : index + 1])[0],
             strip=[*reel.before(index, frame.time_s), (0.0, crops[index].copy())],
             clip=partial(ring.cut, from_s=begin_s, at_s=frame.time_s, until_s=end_s) if ring else None,
             due_s=end_s + 0.5,
         )
+
+
+def _place(pipeline: Pipeline, index: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Centre and size of a well in the frame that was seen last, (x, y) pixels."""
+    (dx, dy), wells = pipeline.view.shift if pipeline.view else (0.0, 0.0), pipeline.wells
+    (x, y), (width, height) = wells.centres[index].tolist(), wells.sizes[index].tolist()
+    return (x + dx, y + dy), (width, height)

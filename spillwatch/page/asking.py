@@ -40,10 +40,10 @@ class Ask(_Asked):
 
 
 class Judgement(_Asked):
-    """Whether an alarm was true."""
+    """Whether an alarm was true; null takes back what was said."""
 
     alarm: str
-    verdict: bool
+    verdict: bool | None
     note: Annotated[str, Field(max_length=500)] = ""
 
 

@@ -65,8 +65,8 @@ class Site(Protocol):
         """Do what somebody asks, in the JSON of the topic ``{base}/cmd``, and say what became of it."""
         ...
 
-    def judge(self, alarm: str, *, verdict: bool, note: str, by: str) -> Answer:
-        """Keep that the alarm of this name (its events' id up to the last dot) was true or false."""
+    def judge(self, alarm: str, *, verdict: bool | None, note: str, by: str) -> Answer:
+        """Keep that the alarm of this name (its events' id up to the last dot) was true or false; None: unsaid."""
         ...
 
     def change_wells(self, camera: str, rows: Sequence[Mapping[str, Any]], *, digest: str, by: str) -> Answer:

@@ -93,7 +93,7 @@ class Board:
         elif before is not None and before.since is not None:
             self._recent.appendleft(entry)
 
-    def judge(self, name: str, *, verdict: bool) -> None:
+    def judge(self, name: str, *, verdict: bool | None) -> None:
         """Show from now on what somebody said of an alarm."""
         with self._lock:
             if name in self._alarms:
@@ -130,7 +130,7 @@ class Board:
         return {**(to_json(status) if status else told), "camera": name, "unusual": unusual}
 
 
-def _judged(entry: Entry, verdict: bool) -> Entry:
+def _judged(entry: Entry, verdict: bool | None) -> Entry:
     return replace(entry, verdict=verdict)
 
 

@@ -10,20 +10,22 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from spillwatch.errors import StoreError
-from spillwatch.records import CLIP, SNAPSHOT, STRIP
-from spillwatch.store.exhibit import png, snapshot, strip, write_clip
+from spillwatch.outputs import write_whole
+from spillwatch.records import CLIP, CROPS, SNAPSHOT, STRIP, U8, evidence_path
+from spillwatch.store.exhibit import Exhibit, png, snapshot, strip, write_clip
+from spillwatch.store.lessons import Lessons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from spillwatch.config import EvidenceSettings
-    from spillwatch.store.exhibit import Exhibit
 
 FLOOR_BYTES = 512 * 1024 * 1024
 """With less free on the disk no evidence is written: the room is for alarms, which stop at a thirtieth of it."""
@@ -31,7 +33,11 @@ FLOOR_BYTES = 512 * 1024 * 1024
 MOST_WAITING = 64
 """Exhibits that wait for the thread, and clips that wait for their end; more are dropped."""
 
+MOST_CROPS_WAITING = 16
+"""Crops make way for exhibits."""
+
 PRUNE_EVERY_S = 600.0
+"""As often, what the disk refused of the crew's judgements is tried again."""
 
 _JOIN_S = 1.0
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -64,7 +70,9 @@ class Evidence:
         self._folder = folder
         self._floor_bytes = floor_bytes
         self._clock = clock
-        self._waiting: queue.SimpleQueue[Exhibit | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Exhibit | Callable[[], object] | None] = queue.SimpleQueue()
+        self._lessons = Lessons(folder, floor_bytes=floor_bytes)
+        self._unlearnt: dict[str, bool | None] = {}  # the thread's: paths and verdicts that could not be kept yet
         self._clips: list[Exhibit] = []  # the thread's
         self._prune_s = -1e9
         self._thread: threading.Thread | None = None
@@ -92,20 +100,29 @@ class Evidence:
         else:
             self._waiting.put(exhibit)
 
+    def add(self, path: str, number: int, box: U8) -> None:
+        """One more crop, (h, w, 3) uint8 BGR, of an alarm whose exhibit was given before."""
+        if self._waiting.qsize() < MOST_CROPS_WAITING:
+            self._waiting.put(partial(self._attempt, path, partial(self._write_crop, path, number, box)))
+
+    def judge(self, alarm: str, verdict: bool | None) -> None:
+        """Somebody said what the alarm of this name was: its crops are for training, or no longer."""
+        self._waiting.put(partial(self._learn, evidence_path(alarm), verdict))
+
     # The thread's
 
     def _run(self) -> None:
         self._attempt(str(self._root), self._sweep)
         while True:
             due_s = min([self._prune_s + PRUNE_EVERY_S, *(exhibit.due_s for exhibit in self._clips)])
-            exhibit: Exhibit | None = None
-            try:
-                exhibit = self._waiting.get(timeout=max(0.0, due_s - self._clock()))
-                ends = exhibit is None
-            except queue.Empty:
-                ends = False
-            if exhibit is not None:
-                self._show(exhibit)
+            ends = False
+            with suppress(queue.Empty):
+                given = self._waiting.get(timeout=max(0.0, due_s - self._clock()))
+                ends = given is None
+                if isinstance(given, Exhibit):
+                    self._show(given)
+                elif given is not None:
+                    given()
             for clip in [clip for clip in self._clips if ends or clip.due_s <= self._clock()]:
                 self._clips.remove(clip)
                 self._attempt(clip.path, lambda clip=clip: self._write_clip(clip))  # type: ignore[misc]
@@ -113,6 +130,8 @@ class Evidence:
                 return
             if self._clock() >= self._prune_s + PRUNE_EVERY_S:
                 self._attempt(str(self._root), self._prune)
+                for path, verdict in list(self._unlearnt.items()):
+                    self._learn(path, verdict)
 
     def _show(self, exhibit: Exhibit) -> None:
         if not self._attempt(exhibit.path, lambda: self._write(exhibit)) or exhibit.clip is None:
@@ -141,6 +160,8 @@ class Evidence:
 
     def _write(self, exhibit: Exhibit) -> None:
         files = {SNAPSHOT: png(snapshot(exhibit)), STRIP: png(strip(exhibit))}
+        if not exhibit.event.test:
+            files[CROPS.replace("??", "00")] = png(exhibit.box)
         self._make_room(sum(len(content) for content in files.values()))
         to = self._folder / exhibit.path
         begun = self._root / f".{to.name}"
@@ -154,6 +175,21 @@ class Evidence:
             shutil.rmtree(begun, ignore_errors=True)
             raise
         self.counters.kept += 1
+
+    def _write_crop(self, path: str, number: int, box: U8) -> None:
+        folder, content = self._folder / path, png(box)
+        if folder.is_dir():  # else its exhibit was dropped
+            self._check_floor(len(content))
+            write_whole(folder / CROPS.replace("??", f"{number:02}"), content)
+
+    def _learn(self, path: str, verdict: bool | None) -> None:
+        folder = self._folder / path
+        if not _NAME.fullmatch(folder.name):
+            return
+        if self._attempt(path, lambda: self._lessons.judge(folder, verdict)):
+            self._unlearnt.pop(path, None)
+        elif len(self._unlearnt) < MOST_WAITING or path in self._unlearnt:
+            self._unlearnt[path] = verdict
 
     def _write_clip(self, exhibit: Exhibit) -> None:
         clip = exhibit.clip() if exhibit.clip else None
@@ -184,6 +220,9 @@ class Evidence:
         self._prune(size)
         if size > self._settings.max_bytes:
             raise StoreError(f"it has {size} bytes, and evidence.max_bytes is {self._settings.max_bytes}")
+        self._check_floor(size)
+
+    def _check_floor(self, size: int) -> None:
         self._root.mkdir(mode=0o750, parents=True, exist_ok=True)
         free = shutil.disk_usage(self._root).free
         if free - size < self._floor_bytes:

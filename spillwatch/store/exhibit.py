@@ -35,8 +35,8 @@ class Exhibit:
 
     ``centre`` and ``size`` are the well's, (x, y) pixels of the ``frame`` that raised it. ``crop`` is (3, side, side)
     uint8 RGB as the model saw it and ``errors`` (side, side) float32 what it could not repaint; ``strip`` is the crops
-    before, with their seconds before the alarm. ``clip`` gives the packets, from ``due_s`` on; None where the camera
-    sends no packets.
+    before, with their seconds before the alarm; ``box`` is (h, w, 3) uint8 BGR, see ``boxed``. ``clip`` gives the
+    packets, from ``due_s`` on; None where the camera sends no packets.
     """
 
     path: str
@@ -45,6 +45,7 @@ class Exhibit:
     centre: tuple[float, float]
     size: tuple[float, float]
     crop: U8
+    box: U8
     errors: F32
     strip: Sequence[tuple[float, U8]]
     clip: Callable[[], EncodedClip | None] | None
@@ -83,6 +84,15 @@ def strip(exhibit: Exhibit) -> U8:
     return np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
 
 
+def boxed(planes: Planes, centre: tuple[float, float], size: tuple[float, float]) -> U8:
+    """(h, w, 3) uint8 BGR: a well's box in the frame's own pixels, as `extract` cuts it out."""
+    low = [round(middle - side / 2) for middle, side in zip(centre, size, strict=True)]
+    high = [round(middle + side / 2) for middle, side in zip(centre, size, strict=True)]
+    part, (left, top) = _part(planes, (low[0] - 2, low[1] - 2), (high[0] + 2, high[1] + 2))
+    columns, rows = (slice(max(a - at, 0), max(b - at, 0)) for a, b, at in zip(low, high, (left, top), strict=True))
+    return np.ascontiguousarray(to_bgr(part)[rows, columns])
+
+
 def png(picture: U8) -> bytes:
     """A picture's bytes."""
     return bytes(cv2.imencode(".png", picture)[1])
@@ -110,16 +120,22 @@ def write_clip(clip: EncodedClip, path: Path, *, width: int, height: int) -> Non
 def _around(exhibit: Exhibit) -> U8:
     planes = exhibit.frame.planes
     (x, y), (w, h) = exhibit.centre, exhibit.size
-    left, right = (int(np.clip(x + side * w * _REACH[0], 0, planes.width)) & ~1 for side in (-1, 1))
-    top, bottom = (int(np.clip(y + side * h * _REACH[1], 0, planes.height)) & ~1 for side in (-1, 1))
-    chroma = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
-    part = Planes(planes.y[top:bottom, left:right], planes.u[chroma], planes.v[chroma], planes.full_range)
-    scale = _HEIGHT / (bottom - top)
-    picture = cv2.resize(to_bgr(part), (round((right - left) * scale), _HEIGHT), interpolation=cv2.INTER_CUBIC)
+    reach = (w * _REACH[0], h * _REACH[1])
+    part, (left, top) = _part(planes, (x - reach[0], y - reach[1]), (x + reach[0], y + reach[1]))
+    scale = _HEIGHT / part.height
+    picture = cv2.resize(to_bgr(part), (round(part.width * scale), _HEIGHT), interpolation=cv2.INTER_CUBIC)
     middle = ((x - left) * scale, (y - top) * scale)
     for colour, thickness in (((0, 0, 0), 4), (_WHITE, 2)):
         cv2.ellipse(picture, (middle, (w * 1.15 * scale, h * 1.15 * scale), 0), colour, thickness, cv2.LINE_AA)
     return np.asarray(picture, np.uint8)
+
+
+def _part(planes: Planes, low: tuple[float, float], high: tuple[float, float]) -> tuple[Planes, tuple[int, int]]:
+    """The planes between two corners, (x, y) pixels, as far as the picture goes, and where the part begins."""
+    left, right = (int(np.clip(x, 0, planes.width)) & ~1 for x in (low[0], high[0]))
+    top, bottom = (int(np.clip(y, 0, planes.height)) & ~1 for y in (low[1], high[1]))
+    chroma = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+    return Planes(planes.y[top:bottom, left:right], planes.u[chroma], planes.v[chroma], planes.full_range), (left, top)
 
 
 def _bgr(crop: U8) -> U8:

@@ -215,8 +215,11 @@ class Store:
             connection.executemany("INSERT OR REPLACE INTO outbox VALUES (?, ?, ?)", entries)
             audit = [(rfc3339(answer.at), encode(answer)) for answer in self._answers]
             connection.executemany("INSERT INTO audit (at, payload) VALUES (?, ?)", audit)
-            said = [(j.alarm, j.verdict, j.note, j.by, rfc3339(j.at)) for j in self._judgements]
-            connection.executemany("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", said)
+            for j in self._judgements:
+                connection.execute("DELETE FROM judgements WHERE alarm = ?", (j.alarm,))
+                if j.verdict is not None:
+                    said = (j.alarm, j.verdict, j.note, j.by, rfc3339(j.at))
+                    connection.execute("INSERT INTO judgements VALUES (?, ?, ?, ?, ?)", said)
             if self._room:
                 self._history.write(connection)
         self.counters.transactions += 1

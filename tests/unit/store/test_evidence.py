@@ -39,6 +39,7 @@ def exhibit(
         centre=(x, 120.0),
         size=(48.0, 28.0),
         crop=crop,
+        box=crop.transpose(1, 2, 0).copy(),
         errors=random.random((32, 32), np.float32),
         strip=[(before_s / 4, crop) for before_s in range(40, -1, -1)],
         clip=clip,
@@ -63,7 +64,7 @@ def names(folder: Path) -> list[str]:
 def test_an_alarm_gets_a_snapshot_and_a_strip(tmp_path: Path, x: float) -> None:
     one = exhibit(x=x)
     assert kept(tmp_path, one).counters.kept == 1
-    assert {file.name for file in (tmp_path / one.path).iterdir()} == {"snapshot.png", "strip.png"}
+    assert {file.name for file in (tmp_path / one.path).iterdir()} == {"snapshot.png", "strip.png", "crop-00.png"}
     snapshot, strip = (cv2.imread(str(tmp_path / one.path / name)) for name in ("snapshot.png", "strip.png"))
     assert snapshot is not None
     assert strip is not None
