@@ -87,9 +87,9 @@ class SpillDetector:
         """(wells,) that were active before a restart: they stay so, unless they look normal for the off-delay."""
         self.active = active.copy()
 
-    def lose_sight(self) -> None:
-        """Nothing is seen until the next step, whose picture alone says nothing of the time between."""
-        self._last_s = None
+    def lose_sight(self, until_s: float | None = None) -> None:
+        """Nothing is seen until then (None: until the next step): a picture alone says nothing of the time before."""
+        self._last_s = until_s
 
     def step(self, time_s: float, scores: F32, covered: Bools | None = None) -> Bools:
         """(wells,) scores at a time, NaN where a well is not watched, to (wells,) active.

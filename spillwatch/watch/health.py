@@ -46,7 +46,8 @@ class Health:
     hardly changes either, nor shows it detail, nor can it be aligned, and has one name. ``late`` stands beside them.
 
     A frame goes through ``see`` and, after alignment was tried on what is ``usable``, through ``judge``. A condition is
-    named once it has lasted; until then nothing is scored either.
+    named once it has lasted; until then nothing is scored either. Moments in which the picture is good, and turns from
+    one condition to another, do not put that off for ever: bad time counts up, good time down.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -56,6 +57,8 @@ class Health:
         self._veiled = 0.0
         self._wanted: Condition | None = None
         self._since_s = -math.inf
+        self._judged_s = -math.inf
+        self._bad_for_s = 0.0
         self._recent: deque[tuple[float, float]] = deque()
         self._condition: Condition | None = None
         self._late_since_s = -math.inf  # when lateness last became other than ``late`` says
@@ -68,6 +71,7 @@ class Health:
     def forget(self) -> None:
         """Pictures broke off: what the last of them showed no longer holds."""
         self._seen = self._wanted = self._condition = None
+        self._bad_for_s = 0.0
         self._recent.clear()
 
     def see(self, time_s: float, sight: Sight, *, lag_s: float = 0.0) -> None:
@@ -100,11 +104,23 @@ class Health:
         if wanted is None and not aligned:  # what cannot be aligned under half a veil is veiled, not shifted
             veiled = self._veiled > limits.blurred_off
             wanted = Condition.CAMERA_BLURRED if veiled else Condition.CAMERA_SHIFTED
+        self._count_bad(time_s, wanted)
         if wanted != self._wanted:
             self._wanted, self._since_s = wanted, time_s
-        if time_s - self._since_s >= self._delay_s(wanted):
+        unnamed = self._condition is None and wanted is not None
+        lasted_s = max(time_s - self._since_s, self._bad_for_s if unnamed else 0.0)
+        if lasted_s >= self._delay_s(wanted):
             self._condition = wanted
         return self._condition
+
+    def _count_bad(self, time_s: float, wanted: Condition | None) -> None:
+        """Time between two bad pictures counts up, before a good one down."""
+        elapsed_s = time_s - self._judged_s
+        self._judged_s = time_s
+        if wanted is None:
+            self._bad_for_s = max(0.0, self._bad_for_s - elapsed_s)
+        elif self._wanted is not None:
+            self._bad_for_s = min(self._bad_for_s + elapsed_s, self._limits.blurred_delay_s)
 
     def _delay_s(self, wanted: Condition | None) -> float:
         limits = self._limits

@@ -186,7 +186,8 @@ class Pipeline:
     def _blind(self, item: Frame | Gap, condition: Condition | None, reason: str) -> list[AlarmEvent | None]:
         """Alarms of wells that are active stay so while nothing is seen: blind is not normal."""
         self.camera_state, self.reason, self.crops = CameraState.BLIND, reason, None
-        self._detector.lose_sight()
+        # A picture of which nothing can be seen is as long as any other: every second one seen is every second counted.
+        self._detector.lose_sight(item.time_s if isinstance(item, Frame) else None)
         return self._tell_camera(item, condition)
 
     def _tell_camera(self, item: Frame | Gap, holds: Condition | None) -> list[AlarmEvent | None]:

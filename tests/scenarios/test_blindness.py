@@ -126,6 +126,50 @@ def test_a_picture_that_flickers_between_seen_and_unseen_is_one_alarm() -> None:
     assert [(event.condition, event.active) for event in events] == [(Condition.CAMERA_SHIFTED, True)]
 
 
+@pytest.mark.parametrize("level", [10.0, 120.0])
+def test_a_spill_is_found_although_every_second_picture_shows_nothing(level: float) -> None:
+    line = SimulatedLine(3, fps=25.0)
+    line.run(4, lambda _: QUIET)
+    good, aligned, events = line.sight, line.alignment, []
+    for turn in range(75):
+        line.sight = replace(good, level=good.level if turn % 2 else level)
+        line.alignment = replace(aligned, trusted=turn % 2 == 1)
+        events += line.run(1 / line.fps, lambda _: (SPILL, NORMAL, NORMAL))
+    (event,) = events
+    assert (event.condition, event.well) == (Condition.SPILL, "1")
+    assert event.media_time_s is not None
+    assert event.media_time_s <= 4 + 2 * ON_S + 0.2
+
+
+@RATES
+def test_one_good_picture_now_and_then_does_not_hide_that_the_camera_is_blind(fps: float) -> None:
+    line = SimulatedLine(3, fps=fps)
+    line.run(2, lambda _: QUIET)
+    events = []
+    for turn in range(round(4 * fps)):
+        line.alignment = replace(line.alignment, trusted=turn % 6 == 0)
+        events += line.run(1 / fps, lambda _: QUIET)
+    (event,) = events
+    assert event.condition == Condition.CAMERA_SHIFTED
+    assert event.media_time_s is not None
+    assert event.media_time_s <= 2 + 2
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_a_blind_camera_whose_condition_turns_all_the_time_is_named_once(frames: int) -> None:
+    line = SimulatedLine(3, fps=25.0)
+    line.run(2, lambda _: QUIET)
+    line.alignment = replace(line.alignment, trusted=False)
+    events = []
+    for turn in range(40):
+        line.sight = replace(line.sight, veiled=0.31 if turn % 2 else 0.29)
+        events += line.run(frames / line.fps, lambda _: QUIET)
+    (event,) = events
+    assert event.condition in {Condition.CAMERA_SHIFTED, Condition.CAMERA_BLURRED}
+    assert event.media_time_s is not None
+    assert event.media_time_s <= 2 + 1
+
+
 def test_a_condition_does_not_outlive_the_loss_of_the_camera() -> None:
     line = SimulatedLine(3)
     line.run(2, lambda _: QUIET)
