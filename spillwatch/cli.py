@@ -234,16 +234,17 @@ def extract(video: Path, wells: Path, out: Path, every_s: float) -> None:
 @click.option("--model", type=FILE, required=True, help="Model file to write.")
 @click.option("--preset", type=click.Choice(["default", "seed"]), default="default", show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of all chance.")
+@click.option("--extend", type=DIRECTORY, help="State directory, or its learning/: also learn from judged alarms.")
 @click.option("--report", type=FILE, help="Write an HTML report here.")
 @_plain_errors
-def train(data: Path, model: Path, preset: str, seed: int, report: Path | None) -> None:
+def train(data: Path, model: Path, **options: Any) -> None:
     """Learn what normal wells look like, and choose the threshold."""
     _log_to_stderr("info", "auto")
     from spillwatch.learning import train as learn
     from spillwatch.screen import progress
 
     with progress("Training") as tick:
-        summary = learn(data, model, preset=preset, seed=seed, report=report, on_step=tick)
+        summary = learn(data, model, **options, on_step=tick)
     click.echo(summary, err=True)
 
 

@@ -18,19 +18,29 @@ def train(
     *,
     preset: str,
     seed: int,
+    extend: Path | None,
     report: Path | None,
     on_step: Callable[[int, int | None], None],
 ) -> str:
     """Train, write the model, then the report; the figures in one sentence."""
-    result = training.train(data, preset=preset, seed=seed, progress=lambda done, total, _what: on_step(done, total))
+    result = training.train(
+        data, preset=preset, seed=seed, extend=extend, progress=lambda done, total, _what: on_step(done, total)
+    )
     bundle.save(result.bundle, model)
     sentence = f"{model}: {result.bundle.name}, threshold {result.bundle.threshold:.6g}"
     measured = evaluation.evaluate(result.bundle, data)
     if report:
         write_training_report(report, result, measured)
         sentence += f", report {report}"
+    if taught := result.bundle.taught:
+        sentence += "; of the crew" + ",".join(_of_crew(name, taught[name]) for name in ("normal", "spill"))
     figures = "; on {measured_on}: AUROC {auroc:.4f}, TPR {tpr:.3f}, TNR {tnr:.3f}"
     return sentence + figures.format(**measured.as_json())
+
+
+def _of_crew(name: str, said: dict[str, Any]) -> str:
+    held = f", {said['held_out_right']} of {said['held_out_crops']} held out right" if said["held_out_crops"] else ""
+    return f" {said['crops']} {name} crops of {said['alarms']} alarms{held}"
 
 
 def evaluate(model: Path | None, data: Path, *, report: Path | None) -> dict[str, Any]:

@@ -72,13 +72,15 @@ class _Said(BaseModel):
     metrics: dict[str, Any]
     data_digest: Annotated[str, Field(max_length=200)]
     preprocessing: _Shape
+    taught: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bundle:
     """A trained model. ``threshold`` and the quantiles are in the score's own units (mean squared error, 0..1 pixels).
 
-    Quantiles are of held-out crops as a video would show them; their keys are "0.01" ... "0.99".
+    Quantiles are of held-out crops as a video would show them; their keys are "0.01" ... "0.99". ``taught`` says what
+    it learnt from the crew's judgements, see ``taught.Taught.about``; it is empty where that is nothing.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Bundle:
     metrics: dict[str, Any]
     data_digest: str
     state: State = field(repr=False)
+    taught: dict[str, Any] = field(default_factory=dict)
 
 
 def default_path() -> Path:
@@ -190,6 +193,7 @@ def _bundle(path: Path, values: dict[str, Any], state: State) -> Bundle:
         )
     _check_said(path, values)
     fields = {key: values[key] for key in KEYS - {"version", "architecture", "preprocessing", "threshold"}}
+    fields["taught"] = values.get("taught", {})  # models made before it have none
     return Bundle(architecture=architecture, preprocessing=preprocessing, threshold=threshold, state=state, **fields)
 
 

@@ -82,7 +82,7 @@ def load_folder(folder: Path, *, preprocessing: Preprocessing | None = None) -> 
     digests, pictures, all_counts, unreadable, repeats = [], [], [], 0, 0
     for names, what in ((("train", "normal"), "normal"), (("proliv", "spill"), "spill")):
         paths = _images(folder, names, what)
-        crops = [_read(path, p) for path in paths]
+        crops = [read_crop(path, p) for path in paths]
         kept, counts = _unique([crop for crop in crops if crop is not None])
         if not kept:
             raise ModelError(f"no image of {len(paths)} in {paths[0].parent} can be read; put {what} crops there")
@@ -130,7 +130,7 @@ def _load_test(annotation: Path, p: Preprocessing) -> Labelled:
         if not name or label not in {"0", "1"}:
             raise ModelError(f"{annotation}, line {number}: {line!r} is not 'name 0' or 'name 1'")
         labels[name] = label == "1"
-    crops = [_read(annotation.parent / "imgs" / name, p) for name in labels]
+    crops = [read_crop(annotation.parent / "imgs" / name, p) for name in labels]
     rows = [(crop, label) for crop, label in zip(crops, labels.values(), strict=True) if crop is not None]
     kept = np.array([label for _, label in rows], bool)
     if not kept.any() or kept.all():
@@ -149,7 +149,7 @@ def _images(folder: Path, names: tuple[str, ...], what: str) -> list[Path]:
     raise ModelError(f"{folder} holds no {what} crops; put them as JPEG or PNG images into {wanted}")
 
 
-def _read(path: Path, p: Preprocessing) -> U8 | None:
+def read_crop(path: Path, p: Preprocessing) -> U8 | None:
     """A wide crop, None where it cannot be read; so small a file is read sooner than it is handed to a thread."""
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)

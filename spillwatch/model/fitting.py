@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spillwatch.model.bundle import State
+    from spillwatch.model.taught import Kind, Taught
     from spillwatch.records import U8
 
     Progress = Callable[[int, int, str], None]
@@ -62,10 +63,12 @@ class Fitted(NamedTuple):
     held: Held
 
 
-def fit(dataset: Dataset, g: Generator, progress: Progress) -> Fitted:
+def fit(dataset: Dataset, g: Generator, progress: Progress, taught: Taught | None = None) -> Fitted:
     """Learn normal wells, pours, transferred pours and drained wells: on the GPU where torch finds one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     (normal, normal_held), (spill, spill_held) = split(dataset, g)
+    if taught:
+        normal, spill = _with(normal, taught.normal), _with(spill, taught.spill)
     scenes = _Scenes(normal.to(device), spill.to(device), Generator(device).manual_seed(g.initial_seed()))
     network = PyramidNetwork(Architecture("pyramid"), normed=True).to(device)
     steps = max(1, round(len(normal) / BATCH))
@@ -111,6 +114,12 @@ def _parts(crops: U8, share: float, order: Tensor) -> tuple[Tensor, Tensor]:
     held = max(1, round(len(crops) * share))
     pictures = torch.from_numpy(crops).permute(0, 3, 1, 2)
     return pictures[order[held:]].contiguous(), pictures[order[:held]].contiguous()
+
+
+def _with(pictures: Tensor, kind: Kind) -> Tensor:
+    """Pictures to learn from, and the crew's crops beside them, each as often as it counts."""
+    crops = torch.from_numpy(kind.crops[~kind.held]).permute(0, 3, 1, 2)
+    return torch.cat([pictures, crops.repeat(kind.weight(len(pictures)), 1, 1, 1)])
 
 
 class _Scenes:

@@ -7,7 +7,8 @@ learns from what spills are known; ``fitting.py`` is its recipe.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -25,17 +26,21 @@ from spillwatch.model.evaluation import score_all, wilson
 from spillwatch.model.fitting import Fitted, Held, fit, weights
 from spillwatch.model.network import SeedNetwork
 from spillwatch.model.scoring import Scorer
+from spillwatch.model.taught import load as load_taught
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from spillwatch.model.taught import Taught
     from spillwatch.records import F32, U8
 
     Progress = Callable[[int, int, str], None]
+    Recipe = Callable[[Dataset, Generator, Progress], Fitted]
 
 log = structlog.get_logger()
 
+PRESETS = ("default", "seed")
 SEED_VALIDATION = 0.05
 SEED_EPOCHS = 5
 SEED_BATCH = 64
@@ -62,20 +67,28 @@ class TrainResult:
     seconds: float
 
 
-def train(data: Path, *, preset: str, seed: int, progress: Progress | None = None) -> TrainResult:
-    """Train ``preset`` on a folder of crops; equal seeds give equal weights, bit for bit, on the same machine."""
-    recipes = {"default": fit, "seed": _fit_seed}
-    if preset not in recipes:
-        raise ModelError(f"preset {preset!r} is unknown; choose one of {', '.join(recipes)}")
+def train(
+    data: Path, *, preset: str, seed: int, extend: Path | None = None, progress: Progress | None = None
+) -> TrainResult:
+    """Train ``preset`` on a folder of crops, and on those of the crew in ``extend``; equal seeds give equal weights,
+    bit for bit, on the same machine."""
+    if preset not in PRESETS:
+        raise ModelError(f"preset {preset!r} is unknown; choose one of {', '.join(PRESETS)}")
     started = perf_counter()
     dataset = load_folder(data)
     if min(len(dataset.normal), len(dataset.spill)) < 5:
         counts = f"{len(dataset.normal)} normal and {len(dataset.spill)} spill crops"
         raise ModelError(f"{data} holds only {counts}; training needs at least 5 different ones of each")
+    taught = load_taught(extend, dataset.preprocessing) if extend else None
+    if taught and preset != "default":
+        raise ModelError(f"preset {preset!r} does not learn from the crew; leave --extend out, or --preset")
+    recipes: dict[str, Recipe] = {"default": partial(fit, taught=taught), "seed": _fit_seed}
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         fitted = recipes[preset](dataset, torch.Generator().manual_seed(seed), progress or (lambda *_: None))
     result = _calibrated(preset, seed, dataset, fitted, started)
+    if taught:
+        result = replace(result, bundle=_saying(result.bundle, taught))
     log.info("training.done", model=result.bundle.name, seconds=round(result.seconds, 1), **result.bundle.metrics)
     return result
 
@@ -135,6 +148,15 @@ def _calibrated(preset: str, seed: int, dataset: Dataset, fitted: Fitted, starte
         unreadable=dataset.unreadable,
         seconds=perf_counter() - started,
     )
+
+
+def _saying(bundle: Bundle, taught: Taught) -> Bundle:
+    """With what the crew taught, and how it does on those of their alarms that it did not learn from."""
+    scorer, about = Scorer(bundle, "cpu"), taught.about()
+    for name, kind in (("normal", taught.normal), ("spill", taught.spill)):
+        above = score_all(scorer, centre(kind.crops[kind.held], SIDE)) > bundle.threshold
+        about[name] |= {"held_out_right": int((above if name == "spill" else ~above).sum())}
+    return replace(bundle, taught=about)
 
 
 def _held_out_metrics(normal: F32, spill: F32, threshold: float) -> dict[str, float | int]:
