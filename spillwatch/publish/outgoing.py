@@ -63,7 +63,8 @@ class Queue:
     """Answers to commands, the newest value of each retained topic, and every event, in order.
 
     Answers go first, for somebody waits for them; then retained values, which are the truth of the moment and few, and
-    of which old ones are of no use to anybody. One message is under way at a time. Not thread-safe.
+    of which old ones are of no use to anybody. Each topic goes ahead of the waiting events once; should it change
+    faster than the broker answers, it takes turns with them. One message is under way at a time. Not thread-safe.
     """
 
     def __init__(self, outbox: Outbox, *, events_topic: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -73,6 +74,8 @@ class Queue:
         self._answers: deque[Outgoing] = deque(maxlen=MAX_ANSWERS)
         self._retained: dict[str, str] = {}
         self._stale: dict[str, None] = {}  # an ordered set: retained topics of which the broker has an old value
+        self._ahead: set[str] = set()  # retained topics that went ahead of the events that wait
+        self._events_turn = True
         self._under_way: Outgoing | None = None
         self._held_until_s = -math.inf
 
@@ -96,6 +99,7 @@ class Queue:
     def retain_all_again(self, *, first: str) -> None:
         """After a reconnection: the broker may have lost every retained value, or put the last will over one."""
         self._stale = dict.fromkeys(topic for topic in (first, *self._retained) if topic in self._retained)
+        self._ahead.clear()
 
     def begin_again(self) -> None:
         """Nobody sends what was under way any more: it has to leave again."""
@@ -110,13 +114,25 @@ class Queue:
             return None
         if self._answers:
             self._under_way = self._answers.popleft()
-        elif self._stale:
-            topic = next(iter(self._stale))
-            del self._stale[topic]
-            self._under_way = Outgoing(topic, self._retained[topic], retain=True)
-        elif self._clock() >= self._held_until_s:
-            self._under_way = self._next_event()
+        else:
+            self._under_way = self._next_of_many()
         return self._under_way
+
+    def _next_of_many(self) -> Outgoing | None:
+        if not len(self._outbox):
+            self._ahead.clear()
+        topic = next((topic for topic in self._stale if topic not in self._ahead), None)
+        in_turn = topic is None and (self._events_turn or not self._stale)
+        if in_turn and self._clock() >= self._held_until_s and (event := self._next_event()):
+            self._events_turn = False
+            return event
+        self._events_turn = True
+        if not self._stale:
+            return None
+        topic = topic or next(iter(self._stale))
+        del self._stale[topic]
+        self._ahead.add(topic)
+        return Outgoing(topic, self._retained[topic], retain=True)
 
     def _next_event(self) -> Outgoing | None:
         entry = self._outbox.take()

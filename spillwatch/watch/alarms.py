@@ -88,11 +88,11 @@ class Alarms:
 
     def set_active(self, condition: Condition, well: str | None, *, active: bool, moment: Moment) -> AlarmEvent | None:
         """Tell whether a condition holds; an event comes back when that is news."""
+        now_s = self._now_s(moment)  # first of all: after a restart it bounds what is remembered
         before = self._point(well)
         if active == before.life(condition).cause:
             return None
         latching = condition in self._settings.latching
-        now_s = self._now_s(moment)
         after = lifecycle.turn(before, condition, on=active, latching=latching, now_s=now_s)
         events = self._become(well, after, moment)
         return events[0] if events else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from spillwatch.errors import CommandError
+from spillwatch.errors import CommandError, ModelError
 from spillwatch.records import CameraState, Condition, Frame, Verb, View, WellState
 from spillwatch.watch.alarms import Moment
 from spillwatch.watch.overload import Overload
@@ -218,9 +218,11 @@ class Pipeline:
             return [*self._blind(frame, condition, (alignment and alignment.reason) or reason), *self._tell_late(frame)]
         shift = (alignment.dx, alignment.dy)
         spilling, blocked = self._detector.active, self._obstruction.alarming
-        covered = self._obstruction.step(frame.time_s, self._senses.surround(frame, shift))
-        self.crops = crops = self._senses.crop(frame, shift)
-        scores = np.where(self.wells.in_service, self._senses.scorer.score(crops), np.float32(np.nan))
+        # All that may fail comes before what remembers: else its news would be lost with the picture.
+        rings, crops = self._senses.surround(frame, shift), self._senses.crop(frame, shift)
+        scores = self._score(crops)
+        self.crops = crops
+        covered = self._obstruction.step(frame.time_s, rings)
         active = self._detector.step(frame.time_s, scores, covered)
         evidence = self._detector.evidence.astype(np.float32)
         self.view = View(frame.time_s, scores, evidence, active, covered, shift)
@@ -232,6 +234,16 @@ class Pipeline:
             *self._tell_wells(frame, Condition.SPILL, spilling, active, scores),
             *self._tell_wells(frame, Condition.OBSTRUCTED, blocked, self._obstruction.alarming),
         ]
+
+    def _score(self, crops: U8) -> F32:
+        """NaN where a well is out of service; ModelError where the model judges a well in service to be no number."""
+        scores = np.where(self.wells.in_service, self._senses.scorer.score(crops), np.float32(np.nan))
+        if bad := np.flatnonzero(self.wells.in_service & ~np.isfinite(scores)).tolist():
+            raise ModelError(
+                f"the model gives no finite score for {len(bad)} wells, such as {self.wells.ids[bad[0]]}; "
+                "try model.device = 'cpu', or another model"
+            )
+        return scores
 
     def _unseen(self, frame: Frame) -> View:
         nothing = np.full(len(self.wells), np.nan, np.float32)

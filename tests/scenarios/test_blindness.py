@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spillwatch.errors import ModelError
 from spillwatch.records import CameraState, Condition, WellState
 from spillwatch.watch.obstruction import NEUTRAL
 from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, ON_S, SPILL, SimulatedLine, gap
@@ -318,3 +319,16 @@ def test_a_spill_that_began_in_blindness_is_raised_soon_after_it() -> None:
     events = line.run(2, lambda _: (SPILL, NORMAL, NORMAL))
     (spill,) = [event for event in events if event.condition == Condition.SPILL]
     assert spill.media_time_s == pytest.approx(8 + ON_S, abs=0.2)
+
+
+def test_the_news_that_a_well_is_covered_is_not_lost_with_a_picture_that_cannot_be_judged() -> None:
+    line = SimulatedLine(3)
+    line.run(3, lambda _: QUIET)
+    cover(line, 1)
+    line.run(OBSTRUCTED_AFTER_S - 1 / line.fps, lambda _: QUIET)
+    for _ in range(3):
+        with pytest.raises(ModelError):
+            line.run(1 / line.fps, lambda _: (np.nan,) * 3)
+        line.frames += 1
+    (event,) = line.run(2, lambda _: QUIET)
+    assert (event.condition, event.well, event.active) == (Condition.OBSTRUCTED, "2", True)

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from spillwatch.errors import ModelError
 from spillwatch.records import Condition
 from tests.support.simulated import NORMAL, OFF_DELAY_S, ON_S, SPILL, SimulatedLine, gap
 
@@ -110,3 +111,18 @@ def test_events_do_not_depend_on_the_frame_rate(fps: float) -> None:
 
     events = SimulatedLine(4, fps=fps).run(40, story)
     assert [(event.well, event.active) for event in events] == [("1", True), ("1", False), ("3", True), ("3", False)]
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_refused_and_ends_no_spill(nonsense: float) -> None:
+    line = SimulatedLine(3)
+    (raised,) = line.run(2, lambda _: (SPILL, NORMAL, NORMAL))
+    with pytest.raises(ModelError, match="no finite score for 1 wells, such as 1"):
+        line.run(1 / line.fps, lambda _: (nonsense, NORMAL, NORMAL))
+    assert line.run(2, lambda _: (SPILL, NORMAL, NORMAL)) == []
+    assert line.pipeline.alarms.active() == [(raised.condition, raised.well)]
+
+
+def test_a_well_out_of_service_may_have_any_score() -> None:
+    line = SimulatedLine(2, out_of_service=[1])
+    assert line.run(2, lambda _: (NORMAL, math.nan)) == []

@@ -93,6 +93,20 @@ def test_after_a_reconnection_every_retained_value_leaves_again_before_the_event
     assert drain(queue) == [("status", "x"), ("a", "x"), ("b", "x"), *events(1)]
 
 
+def test_a_value_that_changes_faster_than_the_broker_answers_takes_turns_with_the_events() -> None:
+    queue = queue_of(1, 2)
+    queue.retain("cam/1/alarm", "spill")
+    left = []
+    for turn in range(8):
+        queue.retain("cam/status", str(turn))
+        outgoing = queue.take()
+        assert outgoing
+        left.append(outgoing.topic)
+        queue.acknowledged()
+
+    assert left == ["cam/1/alarm", "cam/status", "alarms", "cam/status", "alarms", *["cam/status"] * 3]
+
+
 def test_nothing_is_acknowledged_when_nothing_is_under_way() -> None:
     assert queue_of().acknowledged() is None
     assert queue_of().denied(hold_s=1) is None

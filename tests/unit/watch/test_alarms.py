@@ -222,6 +222,15 @@ def test_a_one_shot_shelf_ends_at_the_latest_after_the_longest_time() -> None:
     assert [event.state for event in alarms.tick(at(3602))] == [AlarmState.UNACKNOWLEDGED]
 
 
+def test_a_shelf_lasts_no_longer_for_a_clock_set_back_over_a_restart_whatever_comes_first_after_it() -> None:
+    before = story()
+    before.obey(ask(Verb.SHELVE, for_s=600), at(0))
+    again = Alarms("cam", model="m", next_seq=itertools.count(9).__next__, memory=before.memory())
+    assert again.set_active(Condition.SPILL, "1", active=True, moment=at(0, clock_s=-86400)) is not None
+    shelf_s = AlarmSettings().shelve_max_s
+    assert [event.state for event in again.tick(at(shelf_s, clock_s=shelf_s - 86400))] == [AlarmState.UNACKNOWLEDGED]
+
+
 def test_a_shelf_that_is_made_longer_is_told() -> None:
     alarms = story()
     alarms.obey(ask(Verb.SHELVE, for_s=600), at(0))
