@@ -269,6 +269,53 @@ def evaluate(model: Path | None, data: Path, out: Path | None, report: Path | No
         raise SpillwatchError(f"figures {out} cannot be written: {exc.strerror}; choose another place") from exc
 
 
+@main.group()
+def model() -> None:
+    """Compare models, put one in force, and take it back."""
+
+
+CONFIG = click.option("--config", type=FILE, required=True, help="The daemon's settings file.")
+
+
+@model.command("list")
+@CONFIG
+@_plain_errors
+def model_list(config: Path) -> None:
+    """Say which model is in force, since when, and which were before it."""
+    from spillwatch.config import load
+    from spillwatch.promoting import standing
+
+    for row in standing(load(config)):
+        since = f"since {row.when}" if row.when and row.state == "in force" else row.when or ""
+        said = [row.state, since, f"by {row.by}" if row.by else "", row.reason or "", str(row.path)]
+        click.echo("  ".join([row.name, *filter(None, said)]))
+
+
+@model.command()
+@click.argument("candidate", type=FILE)
+@CONFIG
+@click.option("--anyway", metavar="REASON", help="Promote it although a comparison is missing or finds it worse.")
+@_plain_errors
+def promote(candidate: Path, config: Path, anyway: str | None) -> None:
+    """Put CANDIDATE in force under the name of the settings' model.path; the model of before is kept."""
+    from spillwatch.config import load
+    from spillwatch.promoting import promote as put
+
+    click.echo(put(load(config), candidate, anyway=anyway))
+
+
+@model.command()
+@CONFIG
+@click.option("--reason", help="For the log.")
+@_plain_errors
+def rollback(config: Path, reason: str | None) -> None:
+    """Put the model of before in force again."""
+    from spillwatch.config import load
+    from spillwatch.promoting import rollback as go_back
+
+    click.echo(go_back(load(config), reason=reason))
+
+
 @main.command()
 @click.option("--normal", type=THING, multiple=True, required=True, help="Videos of normal work, one or more.")
 @click.argument("more", type=THING, nargs=-1, metavar="[VIDEO]...")

@@ -19,8 +19,9 @@ from spillwatch.desk import Desk
 from spillwatch.errors import SpillwatchError
 from spillwatch.lineup import Cameras, Lineup, Unit
 from spillwatch.metrics import Figures, Metrics
+from spillwatch.model import stock
 from spillwatch.publish.base import Counters, Request
-from spillwatch.records import SITE, CameraState, Frame, Gap, WellState
+from spillwatch.records import SITE, Answer, CameraState, Frame, Gap, WellState
 from spillwatch.service import Service, on_signals
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.telling import Telling
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from spillwatch.config import CameraSettings, CommandSettings, Settings
-    from spillwatch.records import AlarmEvent, Answer, Command, Judgement
+    from spillwatch.records import AlarmEvent, Command, Judgement
 
 _LOG = structlog.get_logger()
 
@@ -275,7 +276,7 @@ class Daemon:
         self._telling.tell(alarms, events, [answer])
 
     def keep(self, answer: Answer) -> None:
-        """Keep the answer to a command that was refused."""
+        """Keep an answer for which nothing was done to alarms, such as one to a command that was refused."""
         self._store.record(answers=[answer])
 
     # Reloading
@@ -299,12 +300,22 @@ class Daemon:
         before, after = ([unit.camera for unit in units] for units in (self._lineup.units, new.units))
         lineup.leave(camera for camera in before if camera not in after)
         known = self.wells().keys()
+        if new.model != self._lineup.model:
+            self._note_model(settings, self._lineup.site.judge.bundle.name, new.site.judge.bundle.name)
         self._lineup, self._settings = new, settings
         for camera in after:
             if camera not in before:
                 camera.__enter__()
         self._telling.show(self.wells())
         self._telling.dismiss(known - self.wells().keys(), new.site, *_now())
+
+    def _note_model(self, settings: Settings, before: str, name: str) -> None:
+        """Into the audit log: another model judges from now on; with who put it in force, where somebody wrote it."""
+        last = stock.last(build.model_path(settings.model))
+        said = {"by": last.by, "reason": last.reason} if last and last.model == name else {}
+        _LOG.warning("daemon.model_changed", model=name, before=before, **said)
+        self.keep(Answer(ok=True, refused=None, request={"command": "model", "model": name, "before": before, **said},
+                         at=datetime.now(UTC)))  # fmt: skip
 
 
 def _now() -> tuple[datetime, float]:

@@ -91,14 +91,20 @@ def save(profile: Profile, path: Path) -> None:
 
 
 def detection_for(detection: DetectionSettings, path: Path | None, model: str) -> DetectionSettings:
-    """The settings with a profile's levels in them; ``model`` is the name of the loaded one."""
+    """The settings with a profile's levels in them; ``model`` is the name of the loaded one.
+
+    ``NAME.MODEL.toml`` beside ``NAME.toml`` goes before it, so that models can be changed to and fro.
+    """
     if path is None:
         return detection
+    own = path.with_name(f"{path.stem}.{model}{path.suffix}")
+    if own.exists():
+        path = own
     profile = load(path)
     if profile.evidence.model != model:
         raise ConfigError(
-            f"profile {path} was made for model {profile.evidence.model!r}, but {model!r} is loaded; make it anew "
-            "with: spillwatch calibrate"
+            f"profile {path} was made for model {profile.evidence.model!r}, but {model!r} is loaded; make one for "
+            f"it with: spillwatch calibrate --model MODEL --profile {own}"
         )
     try:
         return DetectionSettings.model_validate(detection.model_dump() | profile.detection.model_dump())

@@ -328,7 +328,7 @@ class AlarmMemory:
 
     ``name`` is its id's stem, ``events`` how many events it has had. ``cause`` tells whether the condition itself
     holds; a latched alarm stays ``active`` when it no longer does. ``told_at`` is when it last called for attention or
-    its call was answered.
+    its call was answered. ``model`` is the one that raised it.
     """
 
     name: str
@@ -342,6 +342,7 @@ class AlarmMemory:
     first_out: bool
     told_at: datetime
     evidence: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,12 +66,17 @@ def _table(head: str, rows: Iterator[tuple[str, ...]]) -> str:
 def commands() -> str:
     """Each command's own help."""
     context = _context(command_line, "spillwatch")
-    parts = [_help(command_line, context)]
-    for name in command_line.list_commands(context):
-        command = command_line.get_command(context, name)
+    return _page("The command line", _help(command_line, context), *_below(command_line, context))
+
+
+def _below(group: click.Group, context: click.Context, *path: str) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None  # noqa: S101 - it was listed
-        parts.append(f"## {name}\n\n{_help(command, _context(command, name, context))}")
-    return _page("The command line", *parts)
+        inner = _context(command, name, context)
+        yield f"##{'#' * len(path)} {' '.join((*path, name))}\n\n{_help(command, inner)}"
+        if isinstance(command, click.Group):
+            yield from _below(command, inner, *path, name)
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:

@@ -52,6 +52,7 @@ class _Told:
     first_out: bool
     at: datetime
     evidence: str | None
+    model: str | None
 
 
 class Alarms:
@@ -167,6 +168,7 @@ class Alarms:
                     first_out=told.first_out,
                     told_at=told.at,
                     evidence=told.evidence,
+                    model=told.model,
                 )
             )
         return Memory(alarms=tuple(alarms), suppressions=tuple(self._suppressions.values()))
@@ -174,7 +176,9 @@ class Alarms:
     def _restore(self, memory: Memory) -> None:
         lives: dict[str | None, dict[Condition, Life]] = {s.well: {} for s in memory.suppressions}
         for alarm in memory.alarms:
-            told = _Told(alarm.name, alarm.events, alarm.first_out, alarm.told_at, alarm.evidence)
+            told = _Told(
+                alarm.name, alarm.events, alarm.first_out, alarm.told_at, alarm.evidence, alarm.model or self._model
+            )
             self._told[alarm.condition, alarm.well] = told
             life = Life(alarm.cause, alarm.active, alarm.acked, alarm.told_at.timestamp())
             if not life.at_rest:
@@ -265,7 +269,7 @@ class Alarms:
             media_time_s=moment.media_time_s,
             score=moment.score,
             threshold=moment.threshold,
-            model=self._model if well else None,
+            model=told.model if well else None,
             first_out=told.first_out,
             flood=raised and after.hold is None and self._flood.count(moment.time_s),
             by=moment.by,
@@ -279,7 +283,7 @@ class Alarms:
         # Shelved and raised in the same microsecond, it is still one name, and no id may come twice.
         events = before.events if before and before.name == name else 0
         evidence = evidence_path(name) if self._evidence and raised and condition == Condition.SPILL else None
-        return _Told(name, events, raised and self._is_first(key), moment.at, evidence)
+        return _Told(name, events, raised and self._is_first(key), moment.at, evidence, self._model)
 
     def _is_first(self, key: Key) -> bool:
         """A spill is, when no other that the crew hears of is active: the others may follow from it."""

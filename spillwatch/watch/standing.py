@@ -32,4 +32,5 @@ def _event(alarm: AlarmMemory, held: AlarmState | None) -> AlarmEvent:
         at=alarm.told_at,
         first_out=alarm.first_out,
         evidence=alarm.evidence,
+        model=alarm.model if alarm.well else None,
     )
