@@ -172,10 +172,8 @@ class Daemon:
         began_s = time.monotonic()
         try:
             events = unit.pipeline.step(item)
-        except SpillwatchError as exc:
-            # For example a stream that changed its size: the wells are not where the picture is, so they are unseen.
-            gap = Gap(camera=item.camera, at=item.at, time_s=item.time_s, reason=str(exc))
-            events = unit.pipeline.step(gap)
+        except Exception as exc:  # noqa: BLE001 - one camera's picture, whatever a library makes of it, blinds no other
+            events = unit.pipeline.step(self._unseen(unit, item, exc))
         else:
             if isinstance(item, Frame):
                 if self._settings.page.enabled and unit.pipeline.view:
@@ -190,6 +188,15 @@ class Daemon:
                 # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
                 self._service.feed_watchdog()
         return [replace(event, delay_ms=round(1000 * (time.monotonic() - item.time_s), 1)) for event in events]
+
+    def _unseen(self, unit: Unit, item: Frame | Gap, exc: Exception) -> Gap:
+        """What comes of a picture that could not be judged."""
+        reason = str(exc)
+        if not isinstance(exc, SpillwatchError):
+            reason = f"judging its picture failed with {type(exc).__name__}; the log has its traceback"
+            if reason != unit.pipeline.reason:
+                _LOG.error("camera.crashed", camera=item.camera, exc_info=exc)
+        return Gap(camera=item.camera, at=item.at, time_s=item.time_s, reason=reason)
 
     def _keep_trends(self) -> None:
         minute = int(time.time() // 60)

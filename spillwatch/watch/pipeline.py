@@ -121,6 +121,8 @@ class Pipeline:
         before = alarms.holding()
         self._detector.resume(self._where(before, Condition.SPILL))
         self._obstruction.resume(self._where(before, Condition.OBSTRUCTED))
+        # What was told, not what the deciders had before: should a step break off, the next one tells its news.
+        self._told = {Condition.SPILL: self._detector.active, Condition.OBSTRUCTED: self._obstruction.alarming}
         if (Condition.OVERLOAD, None) in before:
             self._overload.resume()
         # A lost camera is proved seen by its first frame, and dropped frames are counted; the others take a while.
@@ -217,8 +219,6 @@ class Pipeline:
             reason = str(condition or "unsure").replace("_", " ")
             return [*self._blind(frame, condition, (alignment and alignment.reason) or reason), *self._tell_late(frame)]
         shift = (alignment.dx, alignment.dy)
-        spilling, blocked = self._detector.active, self._obstruction.alarming
-        # All that may fail comes before what remembers: else its news would be lost with the picture.
         rings, crops = self._senses.surround(frame, shift), self._senses.crop(frame, shift)
         scores = self._score(crops)
         self.crops = crops
@@ -231,8 +231,8 @@ class Pipeline:
             *self._tell_camera(frame, condition),
             *self._tell_late(frame),
             *self._tell_common(frame),
-            *self._tell_wells(frame, Condition.SPILL, spilling, active, scores),
-            *self._tell_wells(frame, Condition.OBSTRUCTED, blocked, self._obstruction.alarming),
+            *self._tell_wells(frame, Condition.SPILL, active, scores),
+            *self._tell_wells(frame, Condition.OBSTRUCTED, self._obstruction.alarming),
         ]
 
     def _score(self, crops: U8) -> F32:
@@ -275,14 +275,15 @@ class Pipeline:
         return [self.alarms.set_active(Condition.COMMON_CAUSE, None, active=common, moment=moment)]
 
     def _tell_wells(
-        self, frame: Frame, condition: Condition, before: Bools, now: Bools, scores: F32 | None = None
+        self, frame: Frame, condition: Condition, now: Bools, scores: F32 | None = None
     ) -> list[AlarmEvent | None]:
         events = []
-        for i in np.flatnonzero(now != before):
+        for i in np.flatnonzero(now != self._told[condition]):
             moment = self._moment(frame.at, frame.time_s)
             if scores is not None:
                 moment = replace(moment, score=_six_digits(scores[i]), threshold=_six_digits(self.threshold))
             events.append(self.alarms.set_active(condition, self.wells.ids[i], active=bool(now[i]), moment=moment))
+        self._told[condition] = now
         return events
 
     def _moment(self, at: datetime, time_s: float) -> Moment:

@@ -17,7 +17,7 @@ from spillwatch.wells import wellmap
 from tests.conftest import ROOT
 from tests.support.asyncapi import Contract
 from tests.support.page import TOKEN
-from tools.rig import free_port, wait_until
+from tools.rig import free_port, program, wait_until
 from tools.rig.broker import Broker, Subscriber
 from tools.rig.daemon import DaemonProcess
 from tools.rig.rtsp import RtspServer, annex_b
@@ -112,6 +112,32 @@ def test_the_whole_life_of_a_daemon(tmp_path: Path, simulated: tuple[Path, Path]
     assert all(event["media_time_s"] is None and event["delay_ms"] is not None for event in events)
     logged = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert logged == events
+
+
+@pytest.mark.timeout(120)
+def test_pictures_that_no_library_can_judge_blind_their_own_camera_alone(
+    tmp_path: Path, simulated: tuple[Path, Path], broker: Broker
+) -> None:
+    video, wells = simulated
+    speck = tmp_path / "speck.h264"
+    words = "-f lavfi -i testsrc=size=64x64:rate=12 -t 4 -vf scale=4:4 -c:v libx264 -pix_fmt yuv420p -tune zerolatency"
+    subprocess.run(
+        [program("ffmpeg"), "-v", "error", *words.split(), "-x264-params", "aud=1:keyint=12", speck], check=True
+    )
+    whole, small = RtspServer(annex_b(video, tmp_path / "clip.h264"), fps=12.5), RtspServer(speck, fps=12)
+    with whole, small, Subscriber(broker.port, "spillwatch/#") as subscriber:
+        config = configure(tmp_path, broker, ("table", whole.url(), wells), ("speck", small.url(), wells))
+        with DaemonProcess(config, tmp_path) as daemon:
+            daemon.wait_ready()
+            lost = ("speck", "camera_lost", True)
+            told = lambda: [(e["camera"], e["condition"], e["active"]) for e in events_of(subscriber)]  # noqa: E731
+            wait_until(lambda: lost in told(), what=daemon.log())
+            time.sleep(2)
+            for camera, state in (("speck", "blind"), ("table", "watching")):
+                assert json.loads(subscriber.on(f"spillwatch/cast1/{camera}/status")[-1])["state"] == state
+            assert told().count(lost) == 1
+            assert daemon.log().count("camera.crashed") <= 2
+            daemon.terminate()
 
 
 def add_metrics(config: Path) -> int:
