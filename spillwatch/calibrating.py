@@ -12,6 +12,7 @@ import numpy as np
 
 from spillwatch import build, profile, recording
 from spillwatch.errors import ConfigError, PublishError
+from spillwatch.outputs import check_outputs
 from spillwatch.pages import figure, render
 from spillwatch.profile import Evidence, Levels, Profile
 from spillwatch.watch import budget
@@ -78,6 +79,7 @@ class Outcome:
 def calibrate(settings: Settings, job: Job) -> Outcome:
     """Watch normal footage, choose the levels, write the profile and the report."""
     parse_budget(job.budget)  # before hours of watching
+    check_outputs((job.profile, job.report), read=(*job.videos, job.wells, settings.model.path))
     build.one_core_each()
     wells = wellmap.load(job.wells)
     judge = build.judge(settings.model)

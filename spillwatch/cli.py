@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 THING = click.Path(path_type=Path)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -36,14 +39,25 @@ def _plain_errors(function: Callable[..., None]) -> Callable[..., None]:
     def guarded(**options: Any) -> None:
         try:
             function(**options)
+            sys.stdout.flush()
         except SpillwatchError as exc:
             _fail(exc)
         except BrokenPipeError:
             # The reader of our standard output left; nobody is there to be told.
             sys.stderr.close()
             raise SystemExit(1) from None
+        except OSError as exc:
+            if exc.filename is not None or exc.errno not in _FULL:
+                raise
+            _drop_output()
+            _fail(SpillwatchError(f"standard output cannot be written: {exc.strerror}; send it elsewhere"))
 
     return guarded
+
+
+def _drop_output() -> None:
+    """What still waits to be printed is given up, or it would be tried, and fail, once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(exc: SpillwatchError) -> NoReturn:
@@ -259,14 +273,9 @@ def evaluate(model: Path | None, data: Path, out: Path | None, report: Path | No
     _log_to_stderr("info", "auto")
     from spillwatch.learning import evaluate as measure
 
-    figures = json.dumps(measure(model, data, report=report), indent=2)
+    figures = measure(model, data, out=out, report=report)
     if out is None:
-        click.echo(figures)
-        return
-    try:
-        out.write_text(figures + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise SpillwatchError(f"figures {out} cannot be written: {exc.strerror}; choose another place") from exc
+        click.echo(json.dumps(figures, indent=2))
 
 
 @main.group()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from spillwatch.errors import ModelError
 from spillwatch.model import bundle, evaluation, training
 from spillwatch.model.report import write_evaluation_report, write_training_report
+from spillwatch.outputs import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ def train(
     on_step: Callable[[int, int | None], None],
 ) -> str:
     """Train, write the model, then the report; the figures in one sentence."""
+    check_outputs((model, report), read=())
     result = training.train(
         data, preset=preset, seed=seed, extend=extend, progress=lambda done, total, _what: on_step(done, total)
     )
@@ -43,10 +47,17 @@ def _of_crew(name: str, said: dict[str, Any]) -> str:
     return f" {said['crops']} {name} crops of {said['alarms']} alarms{held}"
 
 
-def evaluate(model: Path | None, data: Path, *, report: Path | None) -> dict[str, Any]:
-    """A model's figures on labelled crops."""
+def evaluate(model: Path | None, data: Path, *, out: Path | None, report: Path | None) -> dict[str, Any]:
+    """A model's figures on labelled crops, written to ``out`` where it is named."""
+    check_outputs((out, report), read=(model,))
     loaded = bundle.load(model or bundle.default_path())
     measured = evaluation.evaluate(loaded, data)
     if report:
         write_evaluation_report(report, loaded, measured)
-    return measured.as_json()
+    figures = measured.as_json()
+    if out:
+        try:
+            out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        except OSError as exc:
+            raise ModelError(f"figures {out} cannot be written: {exc.strerror}; choose another place") from exc
+    return figures

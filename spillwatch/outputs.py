@@ -1,11 +1,31 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and whose place is looked at before long work is done for them."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from spillwatch.errors import ConfigError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+
+def check_outputs(written: Iterable[Path | None], *, read: Iterable[Path | None]) -> None:
+    """Raise ConfigError where a file could not be made, is named twice, or would take the place of what is read."""
+    taken = {path.resolve() for path in read if path}
+    for path in written:
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}; create it")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ConfigError(f"{path} cannot be written: this user may not; choose another place")
+        if path.resolve() in taken:
+            raise ConfigError(f"{path} would be overwritten, yet it is named twice; choose another file to write")
+        if path.is_file() or not path.exists():  # /dev/null and a terminal may be named twice
+            taken.add(path.resolve())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from spillwatch import build
 from spillwatch.config import CameraSettings
 from spillwatch.errors import SourceError, WellsError
+from spillwatch.outputs import check_outputs
 from spillwatch.pictures import read, to_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
@@ -37,10 +38,11 @@ def locate(picture: str, *, out: Path, preview: Path | None, password_file: Path
 
     Found unaided, or from a person's description of the table where one is given.
     """
+    reference = out.with_suffix(".reference.png")
+    check_outputs((out, preview), read=(Path(picture), reference))
     bgr = _picture(picture, password_file)
     found = _described(bgr, said) if said["corners"] else finding.find(bgr)
     wellmap.check_fits(found.wells, width=bgr.shape[1], height=bgr.shape[0])
-    reference = out.with_suffix(".reference.png")
     locating.write_picture(reference, bgr)
     wells = replace(found.wells, reference=reference)
     wellmap.save(wells, out)
@@ -93,6 +95,8 @@ def _picture(name: str, password_file: Path | None) -> U8:
         if bgr is None:
             raise SourceError(f"{name} cannot be read as an image; check the path, or convert it to PNG")
         return bgr
+    elif re.match(r"[a-z]+://", name):
+        raise SourceError(f"{masked_url(name)} is no stream that can be read; name one with rtsp:// or rtsps://")
     else:
         source = FileSource(Path(name))
     with source:

@@ -13,7 +13,8 @@ import numpy as np
 import structlog
 
 from spillwatch import build, profile, truth
-from spillwatch.errors import ConfigError, PublishError, SourceError
+from spillwatch.errors import PublishError, SourceError
+from spillwatch.outputs import check_outputs
 from spillwatch.pictures import from_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
@@ -67,7 +68,10 @@ def replay(settings: Settings, job: Job) -> Outcome:
 
     A video that is cut short is watched as far as it goes: every file is written, and the fault is in the outcome.
     """
-    _refuse_overwriting(job)
+    check_outputs(
+        (job.events, job.annotated, job.score, job.report),
+        read=(job.video, job.wells, job.profile, job.truth, settings.model.path, *_files_of(settings)),
+    )
     build.one_core_each()
     expected = truth.load(job.truth) if job.truth else None
     judge = build.judge(settings.model)
@@ -156,13 +160,8 @@ class _Watch:
                 self.snapshots[event.id] = snapshot(frame.planes, moved(self.pipeline.wells, view.shift), index)
 
 
-def _refuse_overwriting(job: Job) -> None:
-    """What is written must not be what is read, nor the same file twice."""
-    read = [path.resolve() for path in (job.video, job.wells, job.profile, job.truth) if path]
-    written = [path for path in (job.events, job.annotated, job.score, job.report) if path and path.is_file()]
-    for i, path in enumerate(written):
-        if path.resolve() in [*read, *(other.resolve() for other in written[:i])]:
-            raise ConfigError(f"{path} would be overwritten, yet it is named twice; choose another file to write")
+def _files_of(settings: Settings) -> list[Path | None]:
+    return [path for camera in settings.cameras for path in (camera.wells, camera.profile)]
 
 
 def _with_profile(settings: Settings, job: Job, model: str) -> Settings:

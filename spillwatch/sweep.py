@@ -13,6 +13,7 @@ import structlog
 
 from spillwatch import build, recording, truth
 from spillwatch.errors import ConfigError, PublishError
+from spillwatch.outputs import check_outputs
 from spillwatch.pages import figure, render
 from spillwatch.wells import wellmap
 
@@ -63,6 +64,8 @@ def score(settings: Settings, job: Job) -> dict[str, Any]:
     """Every clip with truth, in all, and over a sweep of levels; what ``--json`` writes."""
     build.one_core_each()
     pairs = _clips(job.folders)
+    read = [path for pair in pairs for path in pair]
+    check_outputs((job.json, job.report), read=(*read, job.wells, settings.model.path))
     judge = build.judge(settings.model)
     wells = _wells(job, [beside for _video, beside in pairs])
     clips = []

@@ -121,6 +121,7 @@ class _Encoder:
     def __init__(self, path: Path, first: Frame, *, fps: float) -> None:
         self._start_s = first.time_s
         self._last = -1
+        self._broken = False  # FFmpeg ends the process when it is given more after a file that it could not write
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
@@ -137,11 +138,14 @@ class _Encoder:
         frame.time_base = Fraction(1, _TICKS)
         frame.pts = self._last = max(self._last + 1, round((time_s - self._start_s) * _TICKS))
         frame.duration = self._duration
+        self._broken = True
         self._container.mux(self._stream.encode(frame))
+        self._broken = False
 
     def close(self) -> None:
         with self._container:
-            self._container.mux(self._stream.encode(None))
+            if not self._broken:
+                self._container.mux(self._stream.encode(None))
 
 
 class _State(IntEnum):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +16,7 @@ from spillwatch.wells import wellmap
 from tests.support.clips import write_clip
 from tests.support.simulated import wells
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[2]
 
 
 def spillwatch(*words: object) -> Result:
@@ -119,6 +120,47 @@ def test_an_output_that_cannot_be_written(clip: Path, wells_file: Path, tmp_path
 
 def test_a_disk_that_is_full(clip: Path, wells_file: Path) -> None:
     assert "/dev/full" in fails("replay", clip, "--wells", wells_file, "--report", "/dev/full")
+
+
+def test_an_annotated_video_on_a_full_disk(clip: Path, wells_file: Path) -> None:
+    assert "/dev/full" in fails("replay", clip, "--wells", wells_file, "--annotated", "/dev/full")
+
+
+def test_standard_output_on_a_full_disk() -> None:
+    command = [sys.executable, "-m", "spillwatch", "check", "--config", ROOT / "config.example.toml"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "spillwatch: standard output cannot be written: No space left on device; send it elsewhere"
+    ]
+
+
+def test_long_work_looks_at_its_outputs_first(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    data, far = tmp_path / "data", tmp_path / "far" / "out"
+    (tmp_path / "clip.json").write_text('{"spills": []}')
+    for words in (
+        ["replay", clip, "--wells", wells_file, "--truth", tmp_path / "clip.json", "--json", far],
+        ["train", "--data", data, "--model", far],
+        ["evaluate", "--data", data, "--json", far],
+        ["calibrate", "--normal", clip, "--wells", wells_file, "--profile", far],
+        ["score", tmp_path, "--json", far],
+        ["locate", tmp_path / "none.png", "--out", far],
+    ):
+        assert f"there is no folder {far.parent}; create it" in fails(*words)
+
+
+def test_what_is_read_is_not_overwritten(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    before = wells_file.read_bytes()
+    new = tmp_path / "new"
+    for words in (
+        ["replay", clip, "--wells", wells_file, "--events", wells_file],
+        ["replay", clip, "--wells", wells_file, "--events", new, "--report", new],
+        ["calibrate", "--normal", clip, "--wells", wells_file, "--profile", wells_file],
+        ["locate", wells_file, "--out", wells_file],
+    ):
+        assert "would be overwritten" in fails(*words)
+    assert wells_file.read_bytes() == before
 
 
 def test_a_truncated_video_is_watched_as_far_as_it_goes(wells_file: Path, tmp_path: Path) -> None:
