@@ -106,14 +106,13 @@ class Site:
         return sorted(found, key=lambda a: (not a.get("active"), order.get(str(a.get("priority")), 3)))
 
 
-def draw(site: Site, *, now_s: float) -> Group:
-    """The whole screen."""
+def draw(site: Site, *, now_s: float, events: bool = True) -> Group:
+    """The whole screen; ``events`` are those heard since it began, for the broker keeps none."""
     parts: list[Any] = [_headline(site)]
     parts += [_camera_panel(site, name, now_s=now_s) for name in sorted(site.cameras)]
-    parts += [
-        _alarm_table("alarms", site.standing(), "none"),
-        _alarm_table("last events", [*site.events][::-1], "none yet"),
-    ]
+    parts.append(_alarm_table("alarms", site.standing(), "none"))
+    if events:
+        parts.append(_alarm_table("news since this view was opened", [*site.events][::-1], "none"))
     return Group(*parts)
 
 
@@ -197,7 +196,7 @@ def view(settings: Settings, *, once: bool) -> None:
     try:
         if once:
             _hear(site, heard, until_s=time.monotonic() + _GATHER_S)
-            console.print(draw(site, now_s=time.monotonic()))
+            console.print(draw(site, now_s=time.monotonic(), events=False))
             if site.status.get("online") is not True:  # for scripts and health checks
                 raise PublishError(f"no spillwatch is online at this broker under {site.base}/; check that it runs")
             return

@@ -20,10 +20,10 @@ def told(*messages: tuple[str, dict[str, Any]], at_s: float = 0.0) -> Site:
     return site
 
 
-def text(site: Site, *, now_s: float = 1.0) -> str:
+def text(site: Site, *, now_s: float = 1.0, events: bool = True) -> str:
     console = Console(width=120)
     with console.capture() as captured:
-        console.print(draw(site, now_s=now_s))
+        console.print(draw(site, now_s=now_s, events=events))
     return captured.get()
 
 
@@ -52,6 +52,14 @@ def test_a_spill_is_listed_before_what_returned_and_first_out_is_said() -> None:
     site = told(ONLINE, WATCHING, spill("1L2", "rtn_unacknowledged"), spill("1L3", first_out=True))
     assert [alarm["well"] for alarm in site.standing()] == ["1L3", "1L2"]
     assert "first out" in text(site)
+
+
+def test_news_are_those_of_this_view_and_a_single_look_has_none() -> None:
+    site = told(ONLINE, WATCHING, spill("1L2"))
+    shown = text(site)
+    assert "news since this view was opened" in shown
+    assert "none" in shown.splitlines()[-1]
+    assert "news" not in text(site, events=False)
 
 
 def test_normal_alarms_are_not_listed() -> None:
