@@ -161,8 +161,10 @@ class LiveCamera:
             failures = 1 if reader.framed_s - opened_s >= _SETTLED_S else failures + 1
             if not self._lose(reader, end):
                 return
+            refused = isinstance(end, RefusedError)
+            del end  # its traceback holds the decoder and its pictures
             reader.called_s = math.inf  # it waits, and hangs in nothing
-            reader.stop.wait(_pause_s(failures, refused=isinstance(end, RefusedError)))
+            reader.stop.wait(_pause_s(failures, refused=refused))
 
     def _watch(self, reader: _Reader) -> Exception:
         """Take frames until the source fails or nobody wants them; why it ended."""

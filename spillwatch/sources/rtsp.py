@@ -153,21 +153,21 @@ class RtspSource:
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
         patience_s = self._settings.read_timeout_s
         packets = container.demux(stream)
-        fault: av.FFmpegError | OSError | None = None
-        while fault is None:
+        fault = ""  # its words alone: an exception kept in its own frame is a cycle, and holds the decoder's memory
+        while not fault:
             asked_s = time.monotonic()
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as exc:
-                fault = exc
+                fault = exc.strerror or type(exc).__name__
             # FFmpeg ends a silence by handing out the last packet it kept, which is old news, and only then its error.
             if time.monotonic() - asked_s >= patience_s:
                 raise SourceError(f"{self._name} is silent for {patience_s:g} s; check the camera and its network")
-            if fault is None:
+            if not fault:
                 yield packet
-        raise SourceError(f"{self._name} broke off ({fault.strerror}); check the camera and its network")
+        raise SourceError(f"{self._name} broke off ({fault}); check the camera and its network")
 
 
 def _encoded(stream: VideoStream) -> EncodedStream:
