@@ -22,7 +22,7 @@ from spillwatch.metrics import Figures, Metrics
 from spillwatch.model import stock
 from spillwatch.publish.base import Counters, Request
 from spillwatch.records import SITE, Answer, CameraState, Frame, Gap, WellState
-from spillwatch.service import Service, on_signals
+from spillwatch.service import Service, give_back_memory, on_signals
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.telling import Telling
 from spillwatch.watch.alarms import Moment
@@ -144,7 +144,7 @@ class Daemon:
                 self._window.attend()
                 self._show()
             self._telling.look_after(*_now())
-            self._keep_trends()
+            self._tick_minute()
             self._tell_service(started_s)
 
     def _wait(self) -> None:
@@ -198,12 +198,13 @@ class Daemon:
                 _LOG.error("camera.crashed", camera=item.camera, exc_info=exc)
         return Gap(camera=item.camera, at=item.at, time_s=item.time_s, reason=reason)
 
-    def _keep_trends(self) -> None:
+    def _tick_minute(self) -> None:
         minute = int(time.time() // 60)
         if minute != self._minute:
             began, self._minute = datetime.fromtimestamp(60 * self._minute, UTC), minute
             taken = [unit.minute.take(began) for unit in self._lineup.units]
             self._store.keep_trends([scores for scores in taken if scores])
+            give_back_memory()
 
     def _tell_service(self, started_s: float) -> None:
         if self._service.ready:

@@ -40,6 +40,9 @@ CREATE TABLE judgements (alarm TEXT PRIMARY KEY, verdict INTEGER NOT NULL, note 
 _NEWER = {1: trends.SCHEMA}
 """What a file of an older schema lacks."""
 
+CACHE_KIB = 512
+"""Pages that SQLite keeps in memory: enough for what a transaction touches, and full within minutes."""
+
 BUSY_S = 0.2
 """Another process may hold the file for so long; the pipeline waits for it."""
 
@@ -98,6 +101,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise BrokenDatabaseError(f"the database {self.path} is damaged: {verdict}")
