@@ -1,10 +1,11 @@
-"""What a veil before the lens does to a camera: the origin of the levels of `camera_blurred`.
+"""What a veil before the lens and too little light do to a camera: the origin of the levels of `camera_blurred`,
+`camera_dark` and the weak sight that a status tells of.
 
     python -m tools.bench_veil [CLIP]
 
-Pictures of a real clip with spills are blurred, fogged, lit, made noisy and coded anew. For each: the share of the
-table that is veiled, whether frames can be aligned, and how many of the spilling wells' pictures stay above the model's
-threshold.
+Pictures of a real clip with spills are blurred, fogged, lit, made noisy and coded anew. For each: how bright the bright
+parts are (90th percentile of luma), the share of the table that is veiled, whether frames can be aligned, and how many
+of the spilling wells' pictures stay above the model's threshold.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from spillwatch.records import Frame, Planes
 from spillwatch.sources.decoding import planes_of
 from spillwatch.sources.file import FileSource
 from spillwatch.wells.cropping import Cropper
+from spillwatch.wells.looking import Looker
 from spillwatch.wells.registration import Registrar
-from spillwatch.wells.veil import Veil
 from tools.truth_wells import wells_of_truth
 
 if TYPE_CHECKING:
@@ -118,18 +119,20 @@ class Bench:
         self.first = np.ascontiguousarray(self.frame.planes.y)
 
     def row(self, name: str, pictures: list[Planes]) -> list[str]:
-        veil, align = Veil(self.wells, None), Registrar(self.wells, self.first)
-        veil(self.frame.planes)
-        shares, trusted, seen = [], [], []
+        look, align = Looker(self.wells, None), Registrar(self.wells, self.first)
+        look(self.frame)
+        sights, trusted, seen = [], [], []
         for number, (planes, spilling) in enumerate(zip(pictures, self.spilling, strict=True)):
-            frame = Frame("bench", self.frame.at, number * EVERY / 12.5, planes)
-            shares.append(veil(planes))
+            frame = Frame("bench", self.frame.at, (number + 1) * EVERY / 12.5, planes)
+            sights.append(look(frame))
             alignment = align(frame)
             trusted.append(alignment.trusted)
             scores = self.judge.scorer.score(self.crop(frame, (alignment.dx, alignment.dy)))
             seen += [bool(scores[well] > self.judge.scale.threshold) for well in spilling]
+        levels, shares = ([getattr(sight, what) for sight in sights] for what in ("level", "veiled"))
+        level = f"{np.min(levels):.0f} .. {np.max(levels):.0f}"
         veiled = f"{np.min(shares):.2f} .. {np.max(shares):.2f}"
-        return [name, veiled, f"{np.mean(trusted):.0%}", f"{np.mean(seen):.0%}"]
+        return [name, level, veiled, f"{np.mean(trusted):.0%}", f"{np.mean(seen):.0%}"]
 
 
 @click.command()
@@ -138,12 +141,12 @@ def main(clip: Path) -> None:
     """Print the table."""
     build.one_core_each()
     bench, console = Bench(clip), Console()
-    table = Table("picture", "veiled share", "aligned", "spills above threshold", title=f"{clip.name}")
+    table = Table("picture", "level", "veiled share", "aligned", "spills above threshold", title=f"{clip.name}")
     cases: list[tuple[str, Callable[[Planes, float], Planes], tuple[float, ...]]] = [
         ("blur, sigma {:g} px", blurred, (1, 2, 3, 4, 6, 10)),
         ("fog, {:.0%}", fogged, (0.3, 0.4, 0.5, 0.7)),
         ("cloth over {:.0%}", half_covered, (0.3, 0.5, 0.7)),
-        ("light x {:g}", lit, (0.3, 0.5, 1.5)),
+        ("light x {:g}", lit, (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 1.5)),
         ("noise, sigma {:g}", noisy, (5,)),
     ]
     table.add_row(*bench.row("as it is", bench.pictures))

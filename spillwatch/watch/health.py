@@ -18,8 +18,12 @@ class Limits:
     has held for ``clear_s``. docs/reliability.md shows them as a table.
     """
 
-    dark_on: float = 40.0  # a lit casting table has its plate at 100 and more; sensor black and its noise are at 16..30
-    dark_off: float = 55.0
+    # Lit tables have 116 and more (clips, simulated lines), normal crops 110; sensor black and its noise 16..30. At 50,
+    # a third of the light, the model sees a spill in one picture of seven; at 75, six tenths of it, in nine of ten.
+    dark_on: float = 50.0
+    dark_off: float = 65.0
+    dim_on: float = 75.0
+    dim_off: float = 85.0
     saturated_on: float = 0.5  # share of clipped samples: half the picture says nothing
     saturated_off: float = 0.3
     # Median over the window of the share of samples that changed by more than one grey level. An encoder repaints a
@@ -32,18 +36,23 @@ class Limits:
     # the light, in noise and at 300 kbit/s; 0.1 at crf 45; 0.5 under a blur that hides most spills, 1 under fog.
     blurred_on: float = 0.5
     blurred_off: float = 0.3
+    hazy_on: float = 0.3
+    hazy_off: float = 0.2
     late_on_s: float = 2.0  # sources/lag.py reopens a stream that stays so late for 3 s
     late_off_s: float = 1.0
     delay_s: float = 0.5
     blurred_delay_s: float = 1.0  # a puff of steam
     late_delay_s: float = 1.0  # what a break of the network held up comes at once
+    weak_delay_s: float = 1.0
     clear_s: float = 0.5
+    weak_clear_s: float = 2.0
     late_clear_s: float = 5.0  # a stream opened anew begins without a lag, and shows in seconds whether it stays so
 
 
 class Health:
     """Dark, saturated, frozen, blurred and shifted, each with hysteresis, and the first of them alone: a dark picture
-    hardly changes either, nor shows it detail, nor can it be aligned, and has one name. ``late`` stands beside them.
+    hardly changes either, nor shows it detail, nor can it be aligned, and has one name. ``late``, ``dim`` and ``hazy``
+    stand beside them: wells are watched, but late, or not as well as they should be.
 
     A frame goes through ``see`` and, after alignment was tried on what is ``usable``, through ``judge``. A condition is
     named once it has lasted; until then nothing is scored either. Moments in which the picture is good, and turns from
@@ -51,8 +60,10 @@ class Health:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.late = False
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
+        self._late = _Lasting(limits.late_delay_s, limits.late_clear_s)
+        self._dim = _Lasting(limits.weak_delay_s, limits.weak_clear_s)
+        self._hazy = _Lasting(limits.weak_delay_s, limits.weak_clear_s)
         self._seen: Condition | None = None
         self._veiled = 0.0
         self._wanted: Condition | None = None
@@ -61,7 +72,21 @@ class Health:
         self._bad_for_s = 0.0
         self._recent: deque[tuple[float, float]] = deque()
         self._condition: Condition | None = None
-        self._late_since_s = -math.inf  # when lateness last became other than ``late`` says
+
+    @property
+    def late(self) -> bool:
+        """Pictures come late."""
+        return self._late.holds
+
+    @property
+    def dim(self) -> bool:
+        """So little light that some spills are missed."""
+        return self._dim.holds
+
+    @property
+    def hazy(self) -> bool:
+        """A part of the table shows so little detail that spills there may be missed."""
+        return self._hazy.holds
 
     @property
     def usable(self) -> bool:
@@ -82,7 +107,9 @@ class Health:
             self._recent.popleft()
         self._veiled = sight.veiled
         self._seen = self._first_seen(sight)
-        self._judge_lag(time_s, lag_s)
+        self._late.step(time_s, lag_s > (limits.late_off_s if self.late else limits.late_on_s))
+        self._dim.step(time_s, sight.level < (limits.dim_off if self.dim else limits.dim_on))
+        self._hazy.step(time_s, sight.veiled > (limits.hazy_off if self.hazy else limits.hazy_on))
 
     def _first_seen(self, sight: Sight) -> Condition | None:
         limits, before = self._limits, self._seen
@@ -136,10 +163,17 @@ class Health:
         level = limits.frozen_off if self._seen == Condition.CAMERA_FROZEN else limits.frozen_on
         return spans and len(self._recent) >= 4 and median(changed for _, changed in self._recent) < level
 
-    def _judge_lag(self, time_s: float, lag_s: float) -> None:
-        limits = self._limits
-        late = lag_s > (limits.late_off_s if self.late else limits.late_on_s)
-        if late == self.late:
-            self._late_since_s = time_s
-        elif time_s - self._late_since_s >= (limits.late_delay_s if late else limits.late_clear_s):
-            self.late = late
+
+class _Lasting:
+    """Holds what has lasted for ``on_s``, until it has been otherwise for ``off_s``."""
+
+    def __init__(self, on_s: float, off_s: float) -> None:
+        self.holds = False
+        self._delay_s = (off_s, on_s)
+        self._since_s = -math.inf  # when it last was as ``holds`` says
+
+    def step(self, time_s: float, now: bool) -> None:
+        if now == self.holds:
+            self._since_s = time_s
+        elif time_s - self._since_s >= self._delay_s[now]:
+            self.holds = now

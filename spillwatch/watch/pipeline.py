@@ -252,16 +252,17 @@ class Pipeline:
         return View(frame.time_s, nothing, evidence, self._detector.active, hidden)
 
     def _rate(self) -> tuple[CameraState, str | None]:
-        if self._detector.common:
-            return CameraState.DEGRADED, "common cause: something lifts many wells at once"
-        if self._overload.active:
-            return CameraState.DEGRADED, "overload: frames come faster than they can be looked at"
-        if self._health.late:
-            return CameraState.DEGRADED, "pictures come late"
         hidden = int(self._obstruction.obstructed.sum())
-        if hidden:
-            return CameraState.DEGRADED, f"{hidden} wells obstructed"
-        return CameraState.WATCHING, None
+        doubts = (
+            (self._detector.common, "common cause: something lifts many wells at once"),
+            (self._overload.active, "overload: frames come faster than they can be looked at"),
+            (self._health.late, "pictures come late"),
+            (self._health.dim, "too little light: spills may be missed"),
+            (self._health.hazy, "a part of the table is veiled: spills there may be missed"),
+            (hidden, f"{hidden} wells obstructed"),
+        )
+        reason = next((words for holds, words in doubts if holds), None)
+        return (CameraState.DEGRADED if reason else CameraState.WATCHING), reason
 
     def _tell_late(self, frame: Frame) -> list[AlarmEvent | None]:
         """A late picture is a true one: its wells are judged all the same."""

@@ -107,6 +107,21 @@ def test_steam_over_a_third_of_the_table_blinds_nothing() -> None:
     assert (event.condition, event.well) == (Condition.SPILL, "1")
 
 
+@pytest.mark.parametrize(("sight", "why"), [({"level": 68.0}, "too little light"), ({"veiled": 0.4}, "veiled")])
+def test_weak_sight_is_said_while_wells_are_watched_on(sight: dict[str, float], why: str) -> None:
+    line = SimulatedLine(3)
+    line.run(2, lambda _: QUIET)
+    good, line.sight = line.sight, replace(line.sight, **sight)
+    (event,) = line.run(2, lambda _: (SPILL, NORMAL, NORMAL))
+    assert (event.condition, event.well) == (Condition.SPILL, "1")
+    assert line.pipeline.camera_state == CameraState.DEGRADED
+    assert line.pipeline.reason is not None
+    assert why in line.pipeline.reason
+    line.sight = good
+    line.run(2.5, lambda _: QUIET)
+    assert line.pipeline.camera_state == CameraState.WATCHING
+
+
 @pytest.mark.parametrize("sight", [{"veiled": 1.0}, {"level": 20.0}])
 def test_what_lasts_half_a_second_is_neither_named_nor_scored(sight: dict[str, float]) -> None:
     line = SimulatedLine(3)
