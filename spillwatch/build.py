@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 from threadpoolctl import threadpool_limits
 
+from spillwatch import profile
 from spillwatch.config import AlarmSettings
 from spillwatch.errors import ConfigError
 from spillwatch.model import bundle as bundles
@@ -19,6 +20,7 @@ from spillwatch.publish.base import Identity
 from spillwatch.publish.homeassistant import HomeAssistant
 from spillwatch.publish.jsonl import JsonlPublisher
 from spillwatch.publish.mqtt import MqttPublisher
+from spillwatch.publish.tls import tls_context
 from spillwatch.sources.rtsp import RtspSource
 from spillwatch.sources.usb import UsbSource
 from spillwatch.store.keeping import Store
@@ -28,11 +30,11 @@ from spillwatch.watch.health import Health
 from spillwatch.watch.obstruction import ObstructionDetector
 from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
 from spillwatch.watch.priorities import FloodCounter
+from spillwatch.wells import wellmap
 from spillwatch.wells.cropping import Cropper
 from spillwatch.wells.looking import Looker
 from spillwatch.wells.registration import Registrar
 from spillwatch.wells.surround import Surround
-from spillwatch.wells.wellmap import reference_luma
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +47,26 @@ if TYPE_CHECKING:
     from spillwatch.records import U8, Memory, Wells
     from spillwatch.sources.base import Source
     from spillwatch.sources.ring import PacketRing
+
+
+def check(settings: Settings) -> str:
+    """Look at every file that the settings name; a summary of what will be watched. Raises what is wrong first."""
+    model = judge(settings.model).bundle.name
+    watched = []
+    for camera in settings.cameras:
+        wells = wellmap.load(camera.wells)
+        if (luma := wellmap.reference_luma(wells)) is not None:
+            wellmap.check_fits(wells, width=luma.shape[1], height=luma.shape[0])
+        profile.detection_for(settings.detection, camera.profile, model)
+        camera.password()
+        watched.append(f"{camera.id} ({len(wells)} wells)")
+    if settings.mqtt.enabled:
+        settings.mqtt.password()
+        if settings.mqtt.tls:
+            tls_context(settings.mqtt)
+    if settings.page.enabled:
+        settings.page.token()
+    return f"cameras {', '.join(watched) or 'none'}; model {model}; topics under {settings.base_topic}/"
 
 
 def one_core_each() -> None:
@@ -110,7 +132,7 @@ def pipeline(
     wells file's.
     """
     judge, surround = site.judge, Surround(wells)
-    reference = reference_luma(wells) if reference is None else reference
+    reference = wellmap.reference_luma(wells) if reference is None else reference
     senses = Senses(
         look=Looker(wells, reference),
         align=Registrar(wells, reference),

@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import logging
+import math
 import os
 import sys
 from pathlib import Path
@@ -30,6 +31,16 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 @click.version_option(package_name="spillwatch")
 def main() -> None:
     """Watch the wells of an aluminium casting table and say which one spills."""
+
+
+class _Number(click.FloatRange):
+    """A range that NaN, which compares with nothing, is not in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
 
 
 def _plain_errors(function: Callable[..., None]) -> Callable[..., None]:
@@ -84,20 +95,15 @@ def run(config: Path) -> None:
 @click.option("--config", "config", type=FILE, required=True, help="Settings file to check.")
 @_plain_errors
 def check(config: Path) -> None:
-    """Check a settings file, and the wells, profile and model files that it names."""
+    """Check a settings file, and the wells, profile, model, password and certificate files that it names."""
     from spillwatch.config import load
 
     settings = load(config)
-    from spillwatch import build, profile
-    from spillwatch.wells import wellmap
+    from spillwatch import build
 
-    model = build.judge(settings.model).bundle.name
-    wells = {}
-    for camera in settings.cameras:
-        wells[camera.id] = len(wellmap.load(camera.wells))
-        profile.detection_for(settings.detection, camera.profile, model)
-    watched = ", ".join(f"{camera} ({count} wells)" for camera, count in wells.items()) or "none"
-    click.echo(f"{config} is good: cameras {watched}; model {model}; topics under {settings.base_topic}/")
+    click.echo(f"{config} is good: {build.check(settings)}")
+    if not settings.cameras:
+        click.echo("no camera is configured yet: `spillwatch run` needs one", err=True)
 
 
 @main.command()
@@ -230,7 +236,7 @@ def locate(picture: str, out: Path, preview: Path | None, password_file: Path | 
 @click.argument("video", type=THING)
 @click.option("--wells", type=FILE, required=True, help="Wells file.")
 @click.option("--out", type=DIRECTORY, required=True, help="Folder to put the crops into.")
-@click.option("--every-s", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Seconds between crops.")
+@click.option("--every-s", type=_Number(min=0), default=1.0, show_default=True, help="Seconds between crops.")
 @_plain_errors
 def extract(video: Path, wells: Path, out: Path, every_s: float) -> None:
     """Cut the wells out of a video, as crops for training."""
@@ -333,7 +339,7 @@ def rollback(config: Path, reason: str | None) -> None:
 @click.option("--budget", default="1 per 30 days", show_default=True, help="False alarms that may be expected.")
 @click.option(
     "--strength",
-    type=click.FloatRange(0.2, 1.0),
+    type=_Number(0.2, 1.0),
     default=0.7,
     show_default=True,
     help="The spill whose delay is made least: 1 is typical, 0 at the model's threshold.",
@@ -394,7 +400,7 @@ def score(config: Path | None, model: Path | None, wells_from_truth: bool, **opt
 @click.option("--wells", type=FILE, help="Wells file (default: truth beside a video, else the nearest wells.toml).")
 @click.option("--model", "models", type=FILE, multiple=True, help="Model file; give several to compare them.")
 @click.option("--budget", help='Also find each camera\'s levels for this, from normal footage: "1 per 30 days".')
-@click.option("--strength", type=click.FloatRange(0.2, 1.0), default=0.7, show_default=True, help="As for calibrate.")
+@click.option("--strength", type=_Number(0.2, 1.0), default=0.7, show_default=True, help="As for calibrate.")
 @click.option("--scheduler", help="Address of a Dask scheduler, such as tls://10.0.0.5:8786 (default: this machine).")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine (default: one a core).")
 @click.option("--config", type=FILE, help="Settings file; defaults otherwise.")

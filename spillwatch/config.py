@@ -50,7 +50,10 @@ def _secret(path: Path) -> Path:
 
 def _topic_level(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
-        raise ValueError("use 1 to 64 letters, digits, '.', '_' or '-', since it becomes part of an MQTT topic")
+        raise ValueError(
+            "use 1 to 64 letters, digits, '.', '_' or '-', since it becomes part of an MQTT topic, "
+            f"not {inputs.shown(value)}"
+        )
     return value
 
 
@@ -348,8 +351,11 @@ class CameraSettings(Section):
         if self.kind == "rtsp":
             if self.url is None:
                 raise ValueError("an rtsp camera needs url")
-            if not self.url.get_secret_value().startswith(("rtsp://", "rtsps://")):
+            scheme, _, rest = self.url.get_secret_value().partition("://")
+            if scheme not in ("rtsp", "rtsps"):
                 raise ValueError("url must begin with rtsp:// or rtsps://")
+            if not rest.rpartition("@")[2].split("/")[0]:
+                raise ValueError("url must name the camera's address after rtsp://")
             if self.device is not None:
                 raise ValueError("device is for usb cameras")
         if self.kind == "usb":
@@ -457,7 +463,7 @@ def load(path: Path | None) -> Settings:
     except SettingsError as exc:  # an environment variable for a whole table, which must be JSON
         raise ConfigError(f"environment: {exc}; write it as JSON, or set its keys one by one") from None
     except ValidationError as exc:
-        faults = [_sentence(path, text, error) for error in exc.errors(include_url=False, include_input=False)]
+        faults = [_sentence(path, text, error) for error in exc.errors(include_url=False)]
         raise ConfigError("\n".join(faults)) from None
 
 
@@ -492,6 +498,8 @@ def _sentence(path: Path | None, text: str, error: Any) -> str:
         mend = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
         return f"{where}: unknown key {inputs.shown(key)}; {mend}"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] != "value_error" and isinstance(error["input"], str | int | float) and "url" not in loc:
+        message += f", not {inputs.shown(error['input'])}"  # ours name what they must; a url may hold a password
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 
 

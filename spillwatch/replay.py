@@ -78,6 +78,8 @@ def replay(settings: Settings, job: Job) -> Outcome:
     settings = _with_profile(settings, job, judge.bundle.name)
     table = _table(settings, job)
     wells = table.wells
+    if expected:
+        truth.warn_of_strangers(expected, wells)
     camera = settings.cameras[0].id if settings.cameras else "replay"
     site = build.Site(judge, settings.alarms)
     pipeline = build.pipeline(camera, wells, settings.detection, site=site, media_clock=True, reference=table.reference)

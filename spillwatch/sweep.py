@@ -72,7 +72,9 @@ def score(settings: Settings, job: Job) -> dict[str, Any]:
     for done, (video, beside) in enumerate(pairs):
         job.on_clip(done, len(pairs))
         seen = recording.record(video, wells[done], judge, settings.detection)
-        clips.append(_Clip(seen, truth.load(beside)))
+        expected = truth.load(beside)
+        truth.warn_of_strangers(expected, wells[done])
+        clips.append(_Clip(seen, expected))
     scores = [clip.score(clip.seen.raised) for clip in clips]
     names = _names([video for video, _beside in pairs])
     result = {

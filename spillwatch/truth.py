@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spillwatch import inputs
 from spillwatch.errors import ConfigError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spillwatch.records import AlarmEvent
+
+_LOG = structlog.get_logger()
 
 Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Pixels = Annotated[float, Field(allow_inf_nan=False)]
@@ -35,6 +38,12 @@ class TrueSpill(BaseModel):
     start_s: Time
     end_s: Time
     kind: str = "spill"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TrueSpill:
+        if self.end_s < self.start_s:
+            raise ValueError(f"end_s ({self.end_s:g}) must not lie before start_s ({self.start_s:g})")
+        return self
 
 
 class TrueWell(BaseModel):
@@ -69,7 +78,15 @@ def load(path: Path) -> Truth:
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise ConfigError(f"truth file {path}: {key or 'content'}: {fault['msg']}") from None
+        raise ConfigError(
+            f"truth file {path}: {key or 'content'}: {fault['msg'].removeprefix('Value error, ')}"
+        ) from None
+
+
+def warn_of_strangers(truth: Truth, wells: Wells) -> None:
+    """Log the wells that spill in truth and that nobody watches, since they have another name or were not found."""
+    if strange := sorted({spill.well for spill in truth.spills} - set(wells.ids)):
+        _LOG.warning("truth.unknown_wells", wells=strange, mend="they count as missed; see the ids in the wells file")
 
 
 def beside(video: Path) -> Path | None:
@@ -114,13 +131,15 @@ def score_raised(raised: Sequence[tuple[str, float]], truth: Truth, extent: Exte
     """Spill alarms, as wells and the times at which they were raised, against the truth.
 
     A spill is found by the first spill alarm of its well from its onset to its end (plus a second of grace); every
-    spill alarm that falls in no spill of its own well is false. Spills of wells out of service are left out.
+    spill alarm that falls in no spill of its own well is false. Spills of wells out of service are left out; those of
+    wells that are not in the wells file at all are missed.
     """
     served = {well for well, on in zip(extent.wells.ids, extent.wells.in_service, strict=True) if on}
+    left_out = set(extent.wells.ids) - served
     rows = []
     explained: set[tuple[str, float]] = set()
     for spill in truth.spills:
-        if spill.well not in served:
+        if spill.well in left_out:
             continue
         inside = [
             (well, at_s)

@@ -140,6 +140,8 @@ def _load_test(annotation: Path, p: Preprocessing) -> Labelled:
 
 
 def _images(folder: Path, names: tuple[str, ...], what: str) -> list[Path]:
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder; name one with train/ or normal/ and proliv/ or spill/ in it")
     for name in names:
         if (folder / name).is_dir():
             paths = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in IMAGES)

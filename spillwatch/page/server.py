@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from typing import TYPE_CHECKING, Self
@@ -104,6 +105,7 @@ class Page:
         except OSError as exc:
             listener.close()
             raise PublishError(
-                f"the operators' page cannot listen on {host} port {port}: {exc.strerror}; choose another page.port"
+                f"the operators' page cannot listen on {host} port {port}: {exc.strerror}; choose another "
+                f"page.{'host' if exc.errno == errno.EADDRNOTAVAIL else 'port'}"
             ) from exc
         return listener

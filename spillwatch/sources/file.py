@@ -71,7 +71,7 @@ class FileSource:
             if (picture.width, picture.height) != (self.width, self.height):
                 raise SourceError(
                     f"{self.path} changes its size from {self.width}x{self.height} to {picture.width}x{picture.height}"
-                    f" after {reading.frames} frames; cut it there and read each part by itself"
+                    f" after {reading.frames - 1} frames; cut it there and read each part by itself"
                 )
             step_s = time_s + 1.0 / self.fps  # for a frame without a time-stamp, or with one that steps back
             if picture.time is not None:

@@ -107,6 +107,31 @@ def test_check_says_what_will_be_watched(wells_file: Path, tmp_path: Path) -> No
     assert "table (3 wells)" in result.stdout
 
 
+def test_check_looks_at_every_file_that_is_named(wells_file: Path, tmp_path: Path) -> None:
+    camera = '[[cameras]]\nid = "table"\nkind = "rtsp"\nurl = "rtsp://127.0.0.1/cam"\nwells = "w.toml"\n'
+    config = tmp_path / "c.toml"
+    config.write_text('[mqtt]\ntls = true\nca_file = "none.crt"\n' + camera)
+    assert "mqtt.ca_file" in fails("check", "--config", config)
+    (tmp_path / "token").write_text("short")
+    (tmp_path / "token").chmod(0o600)
+    config.write_text('[page]\nenabled = true\ntoken_file = "token"\n' + camera)
+    assert "openssl rand" in fails("check", "--config", config)
+    config.write_text(camera)
+    wells_file.write_text('reference = "none.png"\n' + wells_file.read_text())
+    assert "none.png cannot be read" in fails("check", "--config", config)
+
+
+def test_check_says_that_a_camera_is_still_missing() -> None:
+    result = spillwatch("check", "--config", ROOT / "config.example.toml")
+    assert result.exit_code == 0
+    assert "no camera is configured yet" in result.stderr
+
+
+def test_a_number_that_is_none_is_wrong_use(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    words = ["extract", clip, "--wells", wells_file, "--out", tmp_path / "crops", "--every-s", "nan"]
+    assert spillwatch(*words).exit_code == 2
+
+
 def test_a_run_without_cameras_says_so(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('site = "a"\n')
     assert "no camera is configured" in fails("run", "--config", tmp_path / "c.toml")

@@ -130,7 +130,12 @@ def test_an_unknown_key_is_named_with_its_line_and_the_right_one(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[mqtt]\nport = 70000\n", "FILE, line 2: mqtt.port: Input should be less than or equal to 65535"),
+        ("[mqtt]\nport = 70000\n", "FILE, line 2: mqtt.port: Input should be less than or equal to 65535, not 70000"),
+        (
+            '[log]\nlevel = "loud"\n',
+            "FILE, line 2: log.level: Input should be 'debug', 'info', 'warning' or 'error', not 'loud'",
+        ),
+        (RTSP.replace("10.0.0.21/a", ""), "FILE, line 1: cameras.1: url must name the camera's address"),
         ('site = "a/b"\n', "FILE, line 1: site: use 1 to 64 letters, digits, '.', '_' or '-'"),
         ("[detection]\non_s = 0.05\n", "FILE, line 1: detection: off_s (0.1) must be below on_s (0.05)"),
         (RTSP + RTSP, "FILE: camera id 'cam1' is used twice"),

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from spillwatch import truth
 from spillwatch.errors import ConfigError
@@ -50,6 +51,20 @@ def test_delay_misses_and_false_alarms() -> None:
         "frames": 500,
         "seconds": 40.0,
     }
+
+
+def test_a_spill_of_a_well_that_nobody_watches_is_missed_and_named() -> None:
+    expected = spills(("1L1", 10.0, 15.0))
+    with structlog.testing.capture_logs() as logs:
+        truth.warn_of_strangers(expected, EXTENT.wells)
+    assert truth.score([], expected, EXTENT)["missed"] == 1
+    assert logs[0]["wells"] == ["1L1"]
+
+
+def test_a_spill_does_not_end_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"spills": [{"well": "1", "start_s": 5, "end_s": 4}]}')
+    with pytest.raises(ConfigError, match=r"spills\.0: end_s \(4\) must not lie before start_s \(5\)"):
+        truth.load(tmp_path / "t.json")
 
 
 def test_an_alarm_before_the_onset_or_long_after_the_end_is_false() -> None:
