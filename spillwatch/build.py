@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 def check(settings: Settings) -> str:
     """Look at every file that the settings name; a summary of what will be watched. Raises what is wrong first."""
     model = judge(settings.model).bundle.name
+    if settings.model.shadow:
+        judge(settings.model.model_copy(update={"path": settings.model.shadow, "threshold": None}))
     watched = []
     for camera in settings.cameras:
         wells = wellmap.load(camera.wells)

@@ -93,6 +93,8 @@ class ModelSettings(Section):
 
     path: PathSetting | None = None
     """A model made by `spillwatch train`; without it, the bundled one."""
+    shadow: PathSetting | None = None
+    """A candidate that watches beside it without raising alarms, for `spillwatch model compare`."""
     threshold: Annotated[float, Field(gt=0)] | None = None
     """Overrides the model's own threshold (its score's units). Leave it out: thresholds travel with the model."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -468,7 +470,7 @@ def load(path: Path | None) -> Settings:
 
 
 _PATH_KEYS = {
-    "path", "directory", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file", "token_file"
+    "path", "shadow", "directory", "wells", "profile", "password_file", "ca_file", "cert_file", "key_file", "token_file"
 }  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def _source(settings: CameraSettings) -> dict[str, object]:
 
 
 def _model_digest(settings: Settings) -> str:
-    return _digest([build.model_path(settings.model)], settings.model.model_dump_json())
+    return _digest([build.model_path(settings.model)], settings.model.model_dump_json(exclude={"shadow"}))
 
 
 def _digest(files: Iterable[Path], *texts: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from spillwatch.publish.base import Counters
-    from spillwatch.records import CameraStatus, Message
+    from spillwatch.records import CameraStatus, Message, ShadowTally
 
 STEPS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0)
 """Upper bounds of the buckets; a camera of 25 frames per second leaves 0.04 s for each."""
@@ -50,6 +50,7 @@ class Figures:
     connected: bool
     outbox: int
     loop_age_s: float
+    shadow: ShadowTally | None = None
 
 
 class Metrics(Collector):
@@ -116,6 +117,8 @@ class Metrics(Collector):
         yield from _states(figures.statuses)
         yield _alarms(figures.alarms)
         yield from _delivery(figures)
+        if figures.shadow:
+            yield from _shadow(figures.shadow)
 
 
 def _gauge(name: str, about: str, labels: Mapping[str, str], value: float) -> GaugeMetricFamily:
@@ -168,6 +171,24 @@ def _alarms(alarms: Sequence[AlarmEvent]) -> Metric:
     for place, count in Tally((alarm.camera, alarm.condition, alarm.state) for alarm in alarms).items():
         family.add_metric(list(place), count)
     return family
+
+
+def _shadow(tally: ShadowTally) -> Iterator[Metric]:
+    counted = {
+        "frames": ("Frames that the candidate looked at.", tally.frames),
+        "shed": ("Frames that it left out for want of time.", tally.shed),
+        "seconds": ("Time that it took.", tally.cost_s),
+    }
+    for name, (about, value) in counted.items():
+        family = CounterMetricFamily(f"spillwatch_shadow_{name}", about, labels=["candidate"])
+        family.add_metric([tally.candidate], value)
+        yield family
+    alarms = CounterMetricFamily(
+        "spillwatch_shadow_alarms", "Spill alarms that are over, by who raised them.", labels=["candidate", "by"]
+    )
+    for name in ("both", "live_only", "candidate_only"):
+        alarms.add_metric([tally.candidate, name], getattr(tally, name))
+    yield alarms
 
 
 def _delivery(figures: Figures) -> Iterator[Metric]:

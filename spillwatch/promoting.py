@@ -8,11 +8,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spillwatch import build, inputs, profile
+from spillwatch import build, inputs
 from spillwatch.errors import ConfigError, ModelError
 from spillwatch.model import bundle as bundles
 from spillwatch.model import stock
-from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,11 +92,8 @@ def objections(candidate: Path, in_force: Path) -> list[str]:
 
 def _check(settings: Settings, candidate: Path) -> None:
     """Whatever a reload would refuse is refused here."""
-    build.judge(settings.model.model_copy(update={"path": candidate, "device": "cpu"}))
-    name = bundles.load(candidate).name
-    for camera in settings.cameras:
-        wellmap.load(camera.wells)
-        profile.detection_for(settings.detection, camera.profile, name)
+    with_it = settings.model.model_copy(update={"path": candidate, "device": "cpu"})
+    build.check(settings.model_copy(update={"model": with_it}))
 
 
 def _path(settings: ModelSettings) -> Path:

@@ -413,6 +413,23 @@ class Trend:
     means: F32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowTally:
+    """What a candidate beside the model in force has done: frames looked at and left out, and the seconds they took.
+
+    Alarms that are over are counted by who raised them; ``fault`` is why it rests.
+    """
+
+    candidate: str
+    frames: int
+    shed: int
+    cost_s: float
+    both: int
+    live_only: int
+    candidate_only: int
+    fault: str | None
+
+
 SITE = "-"
 """Stands for a camera in alarms of the site itself, such as a full disk; no camera may be called so."""
 
@@ -475,6 +492,9 @@ SNAPSHOT, STRIP, CLIP = "snapshot.png", "strip.png", "clip.mp4"
 
 CROPS = "crop-??.png"
 """Beside them: the well as `extract` would cut it out, while the alarm lasted."""
+
+SHADOW = "shadow"
+"""The folder below the state directory in which is kept what a shadow saw."""
 
 LESSONS = "learning"
 """The folder below the state directory in which crops wait for training."""
