@@ -16,7 +16,7 @@ import structlog
 
 from spillwatch import build, lineup
 from spillwatch.desk import Desk
-from spillwatch.errors import SpillwatchError
+from spillwatch.errors import ConfigError, SpillwatchError
 from spillwatch.lineup import Cameras, Lineup, Unit
 from spillwatch.metrics import Figures, Metrics
 from spillwatch.model import stock
@@ -341,8 +341,14 @@ class Daemon:
 
     def reload_now(self) -> None:
         """Take up settings, wells and profiles as they are now; raises SpillwatchError, and goes on as before."""
-        settings = self._load()
-        new = lineup.make_over(self._lineup, settings, self._settings, self._cameras)
+        try:
+            settings = self._load()
+            new = lineup.make_over(self._lineup, settings, self._settings, self._cameras)
+        except SpillwatchError:
+            raise
+        except Exception as exc:  # what a library makes of somebody's file does not end the watch
+            _LOG.error("daemon.reload_crashed", exc_info=exc)
+            raise ConfigError(f"it failed with {type(exc).__name__}; the log has its traceback") from exc
         before, after = ([unit.camera for unit in units] for units in (self._lineup.units, new.units))
         lineup.leave(camera for camera in before if camera not in after)
         known = self.wells().keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from spillwatch.records import Command
 
 REMEMBERED = 100
-"""Requests whose answers are given again when they come once more."""
+"""Requests whose answers are given again when they come once more..."""
+
+REPEATED_WITHIN_S = 60.0
+"""... within so long. What comes later is meant, for many a panel sends the same correlation data for ever."""
 
 SHOWN = 200
 """Characters of a payload that is no JSON object which its answer and the audit log repeat."""
@@ -48,21 +52,26 @@ class Site(Protocol):
 class Desk:
     """``attend`` never raises: whatever comes, it is answered."""
 
-    def __init__(self, site: Site, settings: Callable[[], CommandSettings]) -> None:
+    def __init__(
+        self, site: Site, settings: Callable[[], CommandSettings], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._site = site
         self._settings = settings
-        self._given: OrderedDict[tuple[str | None, bytes, bytes], Answer] = OrderedDict()
+        self._clock = clock
+        self._given: OrderedDict[tuple[str | None, bytes], tuple[bytes, float, Answer]] = OrderedDict()
 
     def attend(self, request: Request, at: datetime) -> Answer:
-        """A request with the correlation data, topic and text of one before is that one, and not done again."""
+        """The latest request of its topic and correlation data, word for word once more, is not done again."""
         if request.correlation is None:
             return self._attend(request, at)
-        key = request.response_topic, request.correlation, request.payload
-        if key not in self._given:
-            self._given[key] = self._attend(request, at)
-            if len(self._given) > REMEMBERED:
-                self._given.popitem(last=False)
-        return self._given[key]
+        key, now_s = (request.response_topic, request.correlation), self._clock()
+        payload, given_s, answer = self._given.pop(key, (None, now_s, None))
+        if answer is None or payload != request.payload or now_s - given_s > REPEATED_WITHIN_S:
+            given_s, answer = now_s, self._attend(request, at)
+        self._given[key] = request.payload, given_s, answer
+        if len(self._given) > REMEMBERED:
+            self._given.popitem(last=False)
+        return answer
 
     def _attend(self, request: Request, at: datetime) -> Answer:
         asked = _asked(request.payload)

@@ -7,8 +7,9 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spillwatch import build, profile
+from spillwatch import build, inputs, profile
 from spillwatch.errors import ConfigError
+from spillwatch.model import bundle
 from spillwatch.watch.status import StatusBoard
 from spillwatch.watch.trends import Minute
 from spillwatch.wells import wellmap
@@ -126,9 +127,10 @@ def _digest(files: Iterable[Path], *texts: str) -> str:
         digest.update(text.encode() + b"\0")
     for path in files:
         try:
-            digest.update(path.read_bytes() + b"\0")
+            content = inputs.read(path, what="file", error=ConfigError, most=bundle.MOST_BYTES, trusted=False)
         except OSError as exc:
             raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
+        digest.update(content + b"\0")
     return digest.hexdigest()
 
 

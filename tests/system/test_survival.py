@@ -11,6 +11,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 import pytest
 
 from spillwatch.store.reading import Past
@@ -140,7 +142,11 @@ def test_a_reload_takes_up_what_is_good_refuses_what_is_not_and_loses_no_alarm(s
         daemon.reload()
         site.wait(lambda: "watching" in {status["state"] for status in site.said("second/status")}, daemon)
         good = site.config.read_text()
-        for times, broken in enumerate(('site = "other"', "[detection]\non_s = -1"), start=1):
+        cv2.imwrite(str(site.folder / "dot.png"), np.zeros((1, 1), np.uint8))  # OpenCV throws over it
+        odd = site.folder / "odd.wells.toml"
+        odd.write_text(f'reference = "dot.png"\n{site.scene.wells.read_text()}')
+        faulty = ('site = "other"', "[detection]\non_s = -1", good.replace(str(site.scene.wells), str(odd)))
+        for times, broken in enumerate(faulty, start=1):
             site.config.write_text(broken)
             daemon.reload()
             assert daemon.log().count("daemon.reload_refused") == times

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spillwatch.config import CommandSettings
-from spillwatch.desk import REMEMBERED, Desk
+from spillwatch.desk import REMEMBERED, REPEATED_WITHIN_S, Desk
 from spillwatch.errors import CommandError
 from spillwatch.publish.base import Request
 from spillwatch.records import encode
@@ -43,6 +43,13 @@ class DrawnSite:
 
     def keep(self, answer: Answer) -> None:
         self.kept.append(answer)
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 def desk(site: DrawnSite) -> Desk:
@@ -87,6 +94,19 @@ def test_a_request_that_comes_twice_is_done_once_and_answered_twice() -> None:
         subject.attend(Request(payload=ACK, correlation=str(number).encode()), AT)
     subject.attend(once, AT)
     assert len(site.done) == 4 + REMEMBERED + 1  # forgotten by now
+
+
+def test_a_panel_that_always_sends_the_same_correlation_data_is_obeyed_each_time() -> None:
+    site, clock = DrawnSite(), Clock()
+    subject = Desk(site, CommandSettings, clock=clock)
+    shelve = b'{"command":"shelve","well":"3L4","by":"anna","reason":"x","for_s":600}'
+    unshelve = b'{"command":"unshelve","well":"3L4","by":"anna"}'
+    for payload in (shelve, unshelve, shelve, unshelve):
+        subject.attend(Request(payload=payload, correlation=b"1"), AT)
+    clock.now_s += REPEATED_WITHIN_S + 1
+    subject.attend(Request(payload=unshelve, correlation=b"1"), AT)
+    verbs = [str(command.command) for command in site.done]
+    assert verbs == ["shelve", "unshelve", "shelve", "unshelve", "unshelve"]
 
 
 @given(payload=st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | st.sampled_from([
