@@ -214,6 +214,7 @@ class Daemon:
             taken = [unit.minute.take(began) for unit in self._lineup.units]
             self._store.keep_trends([scores for scores in taken if scores])
             self._keep_shadow()
+            lineup.keep_plates(self._lineup, self._settings.state.folder())
             give_back_memory()
 
     def _have_shadow(self) -> None:

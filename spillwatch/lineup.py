@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spillwatch import build, inputs, profile
 from spillwatch.errors import ConfigError
 from spillwatch.model import bundle
+from spillwatch.store import plates
 from spillwatch.watch.status import StatusBoard
 from spillwatch.watch.trends import Minute
 from spillwatch.wells import wellmap
@@ -102,6 +103,9 @@ def _unit(
         return replace(old, settings=camera, camera=live)
     memory = old.pipeline.alarms.memory() if old else cameras.memory(camera.id)
     pipeline = build.pipeline(camera.id, wells, detection, site=lineup.site, memory=memory)
+    free = None if old else plates.kept(settings.state.folder(), camera.id, made_from=made_from)
+    if free is not None:
+        pipeline.recall(free)
     return Unit(
         settings=camera,
         camera=live,
@@ -132,6 +136,14 @@ def _digest(files: Iterable[Path], *texts: str) -> str:
             raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
         digest.update(content + b"\0")
     return digest.hexdigest()
+
+
+def keep_plates(lineup: Lineup, folder: Path) -> None:
+    """So that who stands before a well while the daemon restarts does not become its usual look."""
+    for unit in lineup.units:
+        free = unit.pipeline.plates
+        if free is not None:
+            plates.keep(folder, unit.settings.id, free, made_from=unit.made_from)
 
 
 def leave(cameras: Iterable[LiveCamera]) -> list[threading.Thread]:

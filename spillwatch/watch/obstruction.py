@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from spillwatch.records import F32, F64, Bools
+    from spillwatch.records import F32, F64, U8, Bools
 
 ON_SHARE = 0.4
 """A well is covered when this share of its ring looks unlike itself: a splash of its own metal reaches less far."""
@@ -52,13 +53,23 @@ class ObstructionDetector:
         self._usual: F32 | None = None
         self._first: list[F32] = []
         self._began_s: float | None = None
-        self._last_s = 0.0
+        self._last_s = math.inf  # of the picture before
         self.covered: Bools = np.zeros(len(apart), np.bool_)
 
     def resume(self, alarming: Bools) -> None:
         """(wells,) that were alarming before a restart: they stay so, unless their rings are clear for a moment."""
         self._covered_for_s = np.where(alarming, self._alarm_after_s, 0.0)
         self.obstructed, self.alarming = alarming.copy(), alarming.copy()
+
+    @property
+    def plates(self) -> U8 | None:
+        """(3, wells, samples): the rings with nothing before them; None while they are being learnt."""
+        return None if self._usual is None else np.clip(np.rint(self._usual), 0, 255).astype(np.uint8)
+
+    def recall(self, plates: U8) -> None:
+        """What ``plates`` gave before a restart: who stands there since is known at once."""
+        if plates.shape[1:] == self._apart.shape:
+            self._usual = plates.astype(np.float32)
 
     def step(self, time_s: float, rings: F32) -> Bools:
         """(3, wells, samples) float32 luma, Cb and Cr (0..255) to (wells,) covered."""

@@ -140,6 +140,15 @@ class Pipeline:
         """The score at which a well is as likely normal as spilling."""
         return self._detector.threshold
 
+    @property
+    def plates(self) -> U8 | None:
+        """What the plate around each well looks like; see ObstructionDetector."""
+        return self._obstruction.plates
+
+    def recall(self, plates: U8) -> None:
+        """Go on from what ``plates`` gave before a restart."""
+        self._obstruction.recall(plates)
+
     def well_states(self) -> list[WellState]:
         """One per well. Asked at every frame: only what is out of the ordinary is looked at."""
         states = [WellState.WATCHING] * len(self.wells)

@@ -10,7 +10,7 @@ import pytest
 from spillwatch.errors import ModelError
 from spillwatch.records import CameraState, Condition, WellState
 from spillwatch.watch.obstruction import NEUTRAL
-from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, ON_S, SPILL, SimulatedLine, gap
+from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, ON_S, SAMPLES, SPILL, SimulatedLine, gap
 
 RATES = pytest.mark.parametrize("fps", [5.0, 12.5, 25.0])
 QUIET = (NORMAL,) * 3
@@ -255,6 +255,27 @@ def test_who_stands_before_a_well_is_no_spill_but_obstructs_it_in_the_end() -> N
     cover(line, 1, covered=False)
     (event,) = line.run(5, lambda _: QUIET)
     assert (event.condition, event.active) == (Condition.OBSTRUCTED, False)
+
+
+def test_who_stands_before_a_well_across_a_restart_is_known_at_once() -> None:
+    before = SimulatedLine(3)
+    before.run(3, lambda _: QUIET)
+    assert before.pipeline.plates is not None
+    line = SimulatedLine(3)
+    line.pipeline.recall(before.pipeline.plates)
+    cover(line, 1)
+    assert line.run(1 / line.fps, lambda _: (NORMAL, SPILL, NORMAL)) == []
+    assert line.pipeline.view is not None
+    assert line.pipeline.view.covered.tolist() == [False, True, False]
+    assert line.run(3, lambda _: (NORMAL, SPILL, NORMAL)) == []
+    assert line.pipeline.well_states() == [WellState.WATCHING, WellState.OBSTRUCTED, WellState.WATCHING]
+
+
+def test_the_plate_of_another_wells_file_is_not_recalled() -> None:
+    line = SimulatedLine(3)
+    line.pipeline.recall(np.zeros((3, 2, SAMPLES), np.uint8))
+    line.run(3, lambda _: QUIET)
+    assert set(line.pipeline.well_states()) == {WellState.WATCHING}
 
 
 def test_who_passes_changes_no_state() -> None:

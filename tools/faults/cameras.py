@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BLIND_WITHIN_S = 3.0
 WATCHING_WITHIN_S = 5.0
+"""Whether it was away for seconds or, as every tenth time, for a minute: attempts have not become rarer by then."""
 
 
 def killed(folder: Path, *, seed: int, times: int) -> Tally:
@@ -33,7 +34,7 @@ def _blinded(folder: Path, *, seed: int, times: int, kill: bool) -> Tally:
         stream = stage.streams["table"]
         before = stage.settled()
         for tally.times in range(1, times + 1):
-            away_s = chance.uniform(0.0, 6.0)
+            away_s = chance.uniform(30.0, 60.0) if tally.times % 10 == 0 else chance.uniform(0.0, 6.0)
             fault_s = time.monotonic()
             (stream.kill if kill else stream.freeze)()
             blind = stage.recorder.wait_state("table", "blind", since_s=fault_s, within_s=BLIND_WITHIN_S + 3)
