@@ -258,7 +258,6 @@ class Store:
             self._database.claim()
             self._claimed = True
         self._database.open()
-        self._opened = True
         stored = self._database.query("SELECT value FROM meta WHERE key = 'seq'")
         self.sequence.resume(int(str(stored[0][0])) if stored else 0)
         self.outbox.restore(self.sequence.last)
@@ -266,6 +265,7 @@ class Store:
             self._database.query(_MEMORIES),
             self._database.query(_LATEST),
         )
+        self._opened = True  # only now: what could not be read is no "nothing"
 
     def _remember(self, kept: Many[tuple[object, ...]], latest: Many[tuple[object, ...]]) -> None:
         """Take up what an earlier run knew; what this one has learnt before the disk came back counts more."""
@@ -289,10 +289,10 @@ class Store:
         _LOG.error("store.broken", reason=str(fault), set_aside=str(aside), events_saved=len(entries))
         self._notices.append(f"{fault}; it is kept as {aside.name}, and a new one was begun")
         self.sequence.resume(None)
-        self._open()
         self.outbox.rescue(entries)
         self._changed = set(self._memories)
         self._changed_latest = set(self._latest)
+        self._open()  # last, for it may fail, and what was saved waits then
 
 
 def _sound(row: tuple[object, ...]) -> Entry | None:

@@ -13,19 +13,21 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from spillwatch.config import StateSettings
+from spillwatch.errors import StoreError
 from spillwatch.records import AlarmMemory, AlarmState, Answer, Condition, Judgement, Memory, Suppression
 from spillwatch.store import keeping
-from spillwatch.store.database import FolderInUseError
+from spillwatch.store.database import BrokenDatabaseError, Database, FolderInUseError
 from spillwatch.store.keeping import Store
 from tests.support.publishers import alarm_event
 from tools.rig.disk import fill, small_disk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 AT = datetime(2026, 11, 24, 10, 0, 0, 125_001, tzinfo=UTC)
@@ -312,6 +314,36 @@ def test_a_state_directory_that_cannot_be_made_degrades_and_is_tried_again(tmp_p
         assert subject.sequence.next() == first + 1
 
 
+def failing_once(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call, whose first one meets a fault of the disk that passes."""
+    faults = iter([StoreError("disk I/O error")])
+
+    def method(*values: Any) -> Any:
+        for fault in faults:
+            raise fault
+        return call(*values)
+
+    return method
+
+
+@pytest.mark.logs_error("store.degraded")
+def test_a_read_that_fails_at_the_start_is_not_taken_for_an_empty_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store(tmp_path) as subject:
+        raised(subject, 7)
+    clock = Clock()
+    monkeypatch.setattr(Database, "query", failing_once(Database.query))
+    with store(tmp_path, clock) as subject:
+        assert subject.degraded == ("storage", "history")
+        assert subject.sequence.next() == 8
+        clock.now_s += 2
+        subject.tick()
+        assert subject.degraded == ()
+        assert subject.memory("cam1") == memory()
+        assert taken(subject, 99) == list(range(1, 8))
+
+
 # Files that are broken
 
 
@@ -362,6 +394,29 @@ def test_what_a_damaged_file_still_gives_is_saved(tmp_path: Path) -> None:
         assert subject.notices()
         assert subject.memory("cam1") == memory()
         assert taken(subject, 999) == list(range(1, 301))
+
+
+@pytest.mark.logs_error("store.broken", "store.degraded")
+def test_what_was_saved_of_a_damaged_file_waits_where_no_new_one_can_be_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    with store(tmp_path, clock) as subject:
+        raised(subject, 7)
+        monkeypatch.setattr(Database, "open", failing_once(Database.open))
+        subject._attempt(lambda: breaks(subject))
+        assert subject.degraded == ("storage", "history")
+        clock.now_s += 2
+        subject.tick()
+        assert subject.degraded == ()
+        assert taken(subject, 99) == list(range(1, 8))
+    with store(tmp_path) as subject:
+        assert subject.memory("cam1") == memory()
+
+
+def breaks(subject: Store) -> None:
+    """A fault that waiting does not mend."""
+    raise BrokenDatabaseError(f"the database {subject._database.path} is damaged")
 
 
 @pytest.mark.logs_error("store.broken")
