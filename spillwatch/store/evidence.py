@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spillwatch.config import EvidenceSettings
+    from spillwatch.records import EncodedClip
 
 FLOOR_BYTES = 512 * 1024 * 1024
 """With less free on the disk no evidence is written: the room is for alarms, which stop at a thirtieth of it."""
@@ -54,6 +55,17 @@ class Counters:
     dropped: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """One whose end has not come. It waits without the picture, 3 MB at 1920x1200 for each of twenty spills."""
+
+    path: str
+    cut: Callable[[], EncodedClip | None]
+    due_s: float
+    width: int
+    height: int
+
+
 class Evidence:
     """Keeps exhibits below ``folder``/evidence; ``keep`` neither waits nor raises."""
 
@@ -73,7 +85,7 @@ class Evidence:
         self._waiting: queue.SimpleQueue[Exhibit | Callable[[], object] | None] = queue.SimpleQueue()
         self._lessons = Lessons(folder, floor_bytes=floor_bytes)
         self._unlearnt: dict[str, bool | None] = {}  # the thread's: paths and verdicts that could not be kept yet
-        self._clips: list[Exhibit] = []  # the thread's
+        self._clips: list[_Clip] = []  # the thread's
         self._prune_s = -1e9
         self._thread: threading.Thread | None = None
 
@@ -114,7 +126,7 @@ class Evidence:
     def _run(self) -> None:
         self._attempt(str(self._root), self._sweep)
         while True:
-            due_s = min([self._prune_s + PRUNE_EVERY_S, *(exhibit.due_s for exhibit in self._clips)])
+            due_s = min([self._prune_s + PRUNE_EVERY_S, *(clip.due_s for clip in self._clips)])
             ends = False
             with suppress(queue.Empty):
                 given = self._waiting.get(timeout=max(0.0, due_s - self._clock()))
@@ -123,6 +135,7 @@ class Evidence:
                     self._show(given)
                 elif given is not None:
                     given()
+                del given  # its picture is not for keeping until the next alarm
             for clip in [clip for clip in self._clips if ends or clip.due_s <= self._clock()]:
                 self._clips.remove(clip)
                 self._attempt(clip.path, lambda clip=clip: self._write_clip(clip))  # type: ignore[misc]
@@ -139,7 +152,8 @@ class Evidence:
         if len(self._clips) >= MOST_WAITING:
             self._drop(exhibit.path, "too many clips at once")
         else:
-            self._clips.append(exhibit)
+            planes = exhibit.frame.planes
+            self._clips.append(_Clip(exhibit.path, exhibit.clip, exhibit.due_s, planes.width, planes.height))
 
     def _attempt(self, path: str, action: Callable[[], None]) -> bool:
         """Whatever a disk or a library does, the next alarm's evidence is tried."""
@@ -191,15 +205,15 @@ class Evidence:
         elif len(self._unlearnt) < MOST_WAITING or path in self._unlearnt:
             self._unlearnt[path] = verdict
 
-    def _write_clip(self, exhibit: Exhibit) -> None:
-        clip = exhibit.clip() if exhibit.clip else None
+    def _write_clip(self, waiting: _Clip) -> None:
+        clip = waiting.cut()
         if clip is None or not clip.packets:
             raise StoreError("the camera sent nothing that could be kept")
         self._make_room(sum(len(packet.data) for packet in clip.packets))
-        folder, planes = self._folder / exhibit.path, exhibit.frame.planes
+        folder = self._folder / waiting.path
         begun = folder / f".{CLIP}"
         try:
-            write_clip(clip, begun, width=planes.width, height=planes.height)
+            write_clip(clip, begun, width=waiting.width, height=waiting.height)
             begun.rename(folder / CLIP)
         except Exception:
             with suppress(OSError):

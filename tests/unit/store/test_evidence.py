@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import weakref
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,7 @@ from spillwatch.store.evidence import MOST_WAITING, Evidence
 from spillwatch.store.exhibit import Exhibit
 from tests.support.publishers import alarm_event
 from tests.support.sources import grey_frame
+from tools.rig import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +123,16 @@ def test_a_camera_that_sent_nothing_costs_the_clip_alone(tmp_path: Path) -> None
     evidence = kept(tmp_path, one)
     assert (evidence.counters.kept, evidence.counters.dropped) == (1, 1)
     assert not (tmp_path / one.path / "clip.mp4").exists()
+
+
+def test_a_clip_waits_for_its_end_without_the_picture(tmp_path: Path) -> None:
+    one = replace(exhibit(clip=lambda: None), due_s=time.monotonic() + 60)
+    picture, folder = weakref.ref(one.frame.planes.y), tmp_path / one.path
+    with Evidence(EvidenceSettings(enabled=True), tmp_path, floor_bytes=0) as evidence:
+        evidence.keep(one)
+        del one
+        wait_until(lambda: folder.exists() and picture() is None, within_s=10, what="the picture is let go")
+        assert not evidence.counters.dropped  # it still waits
 
 
 @pytest.mark.logs_error("evidence.crashed")
