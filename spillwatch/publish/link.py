@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 import threading
@@ -132,6 +133,14 @@ class Link:
     def subscribe(self, topic: str) -> None:
         if self._client:
             self._client.subscribe(topic, qos=1)
+
+    def break_off(self) -> None:
+        """End this connection; paho makes another, by which it sends again what was under way."""
+        connection = self._client.socket() if self._client else None
+        if isinstance(connection, socket.socket):
+            with suppress(OSError, ValueError):  # gone already
+                # Not TLS's own shutdown, which takes the session from under paho's thread
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def stop(self, within_s: float, *, publish_will: bool = False) -> None:
         """Disconnect and end paho's thread; ``publish_will`` lets the broker say in our place that we are gone."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 LEAVE_TIMEOUT_S = 1.5  # all of leaving: a service that is told to stop must stop
 DENIED_PAUSE_S = 30.0  # until events are tried again after the broker's access list denied them
+UNANSWERED_S = 30.0  # for a broker that answers pings and acknowledges nothing; a busy one takes a second or two
 LONGEST_RESPONSE_TOPIC = 256
 
 log = structlog.get_logger()
@@ -72,6 +73,8 @@ class MqttPublisher:
         self._degraded: tuple[str, ...] = ()
         self._since: datetime | None = None
         self._denied: set[str] = set()
+        self._sent_s = 0.0  # when what is under way last left
+        self._unanswered = False
         self.counters = Counters()
 
     @property
@@ -81,7 +84,9 @@ class MqttPublisher:
 
     @property
     def trouble(self) -> str | None:
-        """Why there is no connection, in a sentence."""
+        """Why there is no connection, or nothing arrives by it, in a sentence."""
+        if self._unanswered:
+            return f"the broker at {self._link.where} acknowledges nothing; check its log and its disk"
         return self._link.trouble
 
     @property
@@ -133,13 +138,25 @@ class MqttPublisher:
         self._send_next()
 
     def revive(self) -> None:
-        """To be called now and then: should paho's thread have died of a fault, begin again with a new one."""
+        """To be called now and then. Should the broker acknowledge nothing, connect anew; should paho's thread have
+        died of a fault, begin again with a new one."""
         if self._link.alive:
+            self._look_after_answer()
             return
         log.error("mqtt.thread_died", broker=self._link.where)
         with self._changed:
             self._queue.begin_again()
         self._link.start()
+
+    def _look_after_answer(self) -> None:
+        with self._changed:
+            waits = self.connected and self._queue.waits and time.monotonic() - self._sent_s > UNANSWERED_S
+            self._sent_s = time.monotonic() if waits else self._sent_s
+        if waits:
+            if not self._unanswered:
+                log.error("mqtt.unanswered", broker=self._link.where, waited_s=UNANSWERED_S)
+            self._unanswered = True
+            self._link.break_off()
 
     def recall(self, camera: str, well: str | None, payload: str) -> None:
         """Before entering: the latest event of a well, or of the camera itself, from before a restart."""
@@ -203,6 +220,7 @@ class MqttPublisher:
     def _send_next(self) -> None:
         with self._changed:
             outgoing = self._queue.take() if self.connected else None
+            self._sent_s = time.monotonic() if outgoing else self._sent_s
         if outgoing:
             self.counters.sent += 1
             self._link.send(outgoing)
@@ -211,7 +229,7 @@ class MqttPublisher:
         """The link's owner: connected."""
         self.counters.connections += 1
         with self._changed:
-            self._since = datetime.now(UTC)
+            self._since, self._sent_s = datetime.now(UTC), time.monotonic()  # paho sends again what was under way
             if self._status_topic not in self._denied:
                 self._queue.retain(self._status_topic, self._status(online=True, since=self._since))
             self._queue.retain_all_again(first=self._status_topic)
@@ -228,6 +246,7 @@ class MqttPublisher:
     def on_acknowledged(self, reason: ReasonCode) -> None:
         """The link's owner: what was under way has arrived, or the broker's access list forbids its topic."""
         with self._changed:
+            self._unanswered = False
             denied = self._queue.denied(hold_s=DENIED_PAUSE_S) if reason.is_failure else None
             if not reason.is_failure:
                 self._queue.acknowledged()

@@ -83,6 +83,11 @@ class Queue:
         others = self._under_way is not None and self._under_way.seq is None
         return len(self._answers) + len(self._stale) + len(self._outbox) + others
 
+    @property
+    def waits(self) -> bool:
+        """One is under way."""
+        return self._under_way is not None
+
     def retain(self, topic: str, payload: str) -> None:
         """The topic's value from now on; an older one that has not left yet never will."""
         self._retained[topic] = payload

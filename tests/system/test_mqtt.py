@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -423,6 +424,67 @@ def test_a_frozen_broker_holds_up_neither_publishing_nor_leaving(broker: Broker)
     assert [entry["messages"] for entry in named(logs, "mqtt.undelivered")] == [
         1003
     ]  # also the well's alarm, twice, and good-bye
+
+
+class MuteBroker:
+    """Lets everybody in and answers pings, but acknowledges only from the second connection on."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.heard: list[list[bytes]] = []  # packets of type PUBLISH, by connection
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                self.heard.append([])
+                while first := stream.read(1):
+                    self._answer(connection, first[0], stream.read(_length(stream)))
+
+    def _answer(self, connection: socket.socket, first: int, body: bytes) -> None:
+        kind = first >> 4
+        if kind == 1:
+            connection.sendall(b"\x20\x03\x00\x00\x00")
+        elif kind == 3:
+            self.heard[-1].append(body)
+            end = 2 + int.from_bytes(body[:2])
+            if len(self.heard) > 1:
+                connection.sendall(b"\x40\x02" + body[end : end + 2])
+        elif kind == 12:
+            connection.sendall(b"\xd0\x00")
+
+
+def _length(stream: BinaryIO) -> int:
+    """MQTT's, seven bits to a byte."""
+    length = shift = 0
+    while True:
+        byte = stream.read(1)[0]
+        length |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return length
+
+
+@pytest.mark.logs_error("mqtt.unanswered")
+def test_a_broker_that_acknowledges_nothing_is_named_and_connected_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "UNANSWERED_S", 0.5)
+    mute = MuteBroker()
+    with publisher(mute.port) as subject:
+        for seq in (1, 2, 3):
+            subject.publish(alarm_event(seq))
+        wait_until(lambda: mute.heard and mute.heard[0])
+        subject.revive()
+        assert subject.trouble is None  # not yet
+        time.sleep(0.6)
+        subject.revive()
+        assert "acknowledges nothing" in (subject.trouble or "")
+        wait_until(lambda: subject.pending == 0)
+        assert subject.trouble is None
+    assert len(mute.heard[0]) == 1
+    events = [body for body in mute.heard[1] if b'"seq":' in body and b"/alarms" in body[:30]]
+    assert [int(re.findall(rb'"seq":(\d+)', body)[0]) for body in events] == [1, 2, 3]
 
 
 def test_leaving_while_the_broker_is_down_is_quick(broker: Broker) -> None:
