@@ -96,9 +96,11 @@ def run(config: Path) -> None:
 @_plain_errors
 def check(config: Path) -> None:
     """Check a settings file, and the wells, profile, model, password and certificate files that it names."""
-    from spillwatch.config import load
+    from spillwatch.config import load, strange_variables
 
     settings = load(config)
+    for sentence in strange_variables():
+        click.echo(sentence, err=True)
     from spillwatch import build
 
     click.echo(f"{config} is good: {build.check(settings)}")

@@ -439,7 +439,7 @@ def read_secret(path: Path | None) -> str | None:
         return None
     try:
         content = inputs.read(path, what="secret", error=ConfigError, most=MOST_SECRET)
-        return content.decode("utf-8").strip()
+        return content.decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"the secret in {path} cannot be read: {exc}") from exc
 
@@ -457,7 +457,7 @@ def load(path: Path | None) -> Settings:
         except OSError as exc:
             raise ConfigError(f"config {path} cannot be read: {exc.strerror}; name a settings file") from exc
     data = inputs.parse_toml(content, what=f"config {path}", error=ConfigError)
-    text = content.decode("utf-8")
+    text = inputs.text(content, what=f"config {path}", error=ConfigError)
     if path is not None:
         _anchor(data, path.resolve().parent)
     try:
@@ -467,6 +467,23 @@ def load(path: Path | None) -> Settings:
     except ValidationError as exc:
         faults = [_sentence(path, text, error) for error in exc.errors(include_url=False)]
         raise ConfigError("\n".join(faults)) from None
+
+
+def strange_variables() -> list[str]:
+    """Variables of the environment that look like settings and are none, each with the one that may be meant.
+
+    They are no errors: container platforms put their own there.
+    """
+    sections = list(Settings.model_fields)
+    strange = []
+    for name in sorted(os.environ):
+        prefix, _, rest = name.partition("_")
+        if prefix != "SPILLWATCH" or not rest or rest.split("__")[0].lower() in sections:
+            continue
+        section = next((s for s in sections if rest.lower().startswith(f"{s}_")), None)
+        meant = f"; did you mean {prefix}_{section.upper()}__{rest[len(section) + 1 :]}?" if section else ""
+        strange.append(f"environment variable {name} is no setting and is not read{meant}")
+    return strange
 
 
 _PATH_KEYS = {

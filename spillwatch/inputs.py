@@ -59,11 +59,21 @@ def read_toml(path: Path, *, what: str, error: type[SpillwatchError]) -> dict[st
 def parse_toml(content: bytes, *, what: str, error: type[SpillwatchError]) -> dict[str, Any]:
     """Raises ``error`` when it is no TOML."""
     try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        return tomllib.loads(text(content, what=what, error=error))
+    except tomllib.TOMLDecodeError as exc:
         raise error(f"{what} is not valid TOML: {exc}") from exc
     except RecursionError:
         raise error(f"{what} is not valid TOML: brackets within brackets, hundreds deep") from None
+
+
+def text(content: bytes, *, what: str, error: type[SpillwatchError]) -> str:
+    """What people wrote, in UTF-8, with or without the mark that Windows puts first."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise error(
+            f"{what} is not UTF-8 (byte {exc.start + 1} is {content[exc.start]:#04x}); save it as UTF-8"
+        ) from exc
 
 
 def shown(value: object) -> str:

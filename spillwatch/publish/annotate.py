@@ -122,7 +122,7 @@ class _Encoder:
         self._start_s = first.time_s
         self._last = -1
         self._broken = False  # FFmpeg ends the process when it is given more after a file that it could not write
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+        self._container = av.open(f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(fps).limit_denominator(1001)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
         context = self._stream.codec_context

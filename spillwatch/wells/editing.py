@@ -74,8 +74,9 @@ def _check(scratch: Path, path: Path) -> None:
 
 def _read(path: Path) -> TOMLDocument:
     try:
-        return tomlkit.parse(inputs.read(path, what="wells file", error=WellsError).decode("utf-8"))
-    except (OSError, UnicodeDecodeError, TOMLKitError) as exc:
+        content = inputs.read(path, what="wells file", error=WellsError)
+        return tomlkit.parse(inputs.text(content, what=f"wells file {path.name}", error=WellsError))
+    except (OSError, TOMLKitError) as exc:
         raise WellsError(f"wells file {path.name} is not valid TOML: {exc}") from exc
 
 

@@ -151,6 +151,15 @@ def test_an_annotated_video_on_a_full_disk(clip: Path, wells_file: Path) -> None
     assert "/dev/full" in fails("replay", clip, "--wells", wells_file, "--annotated", "/dev/full")
 
 
+def test_a_file_name_is_no_address(
+    clip: Path, wells_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = spillwatch("replay", clip, "--wells", wells_file, "--annotated", "cast:1.mp4")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "cast:1.mp4").stat().st_size > 1000
+
+
 def test_standard_output_on_a_full_disk() -> None:
     command = [sys.executable, "-m", "spillwatch", "check", "--config", ROOT / "config.example.toml"]
     with Path("/dev/full").open("wb") as full:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from spillwatch.config import CameraSettings, MqttSettings, PageSettings, Settings, load
+from spillwatch.config import CameraSettings, MqttSettings, PageSettings, Settings, load, strange_variables
 from spillwatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -192,6 +192,16 @@ def test_a_fault_in_the_environment_is_not_blamed_on_the_file(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert fault('[mqtt]\nhost = "a"\n').startswith(said)
+
+
+def test_a_variable_that_only_looks_like_a_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPILLWATCH_MQTT_HOST", "broker.plant")
+    monkeypatch.setenv("SPILLWATCH_SIGHT", "a")
+    monkeypatch.setenv("SPILLWATCH_SITE", "a")
+    assert strange_variables() == [
+        "environment variable SPILLWATCH_MQTT_HOST is no setting and is not read; did you mean SPILLWATCH_MQTT__HOST?",
+        "environment variable SPILLWATCH_SIGHT is no setting and is not read",
+    ]
 
 
 def test_relative_paths_start_at_the_file(

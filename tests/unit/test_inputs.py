@@ -84,6 +84,22 @@ def test_nesting_without_end_is_no_toml(load: object, tmp_path: Path) -> None:
         load(a_file(tmp_path, "a = " + "[" * 5000, 0o600))  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("load", [config.load, wellmap.load, profile.load])
+def test_text_that_is_not_utf_8_is_named(load: object, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes("# Gr\u00fc\u00dfe".encode("latin-1"))
+    with pytest.raises(SpillwatchError, match=r"file is not UTF-8 \(byte 5 is 0xfc\); save it as UTF-8"):
+        load(path)  # type: ignore[operator]
+
+
+def test_the_mark_that_windows_puts_first_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbf" + LOADERS["settings"][1].encode())
+    assert config.load(path).site == "line"
+    path.write_bytes(b"\xef\xbb\xbf" + LOADERS["wells"][1].encode())
+    assert wellmap.load(path).ids == ("1",)
+
+
 def test_nesting_without_end_is_no_truth(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not valid JSON"):
         truth.load(a_file(tmp_path, "[" * 100_000, 0o600))
