@@ -9,6 +9,9 @@ from statistics import median
 
 from spillwatch.records import Condition, Sight
 
+FEWEST = 4
+"""Pictures by which a frozen one is judged; where they come too seldom, the window is as long as these take."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -103,7 +106,7 @@ class Health:
         """Look at a picture as a whole, which came so late."""
         limits = self._limits
         self._recent.append((time_s, sight.changed))
-        while self._recent[0][0] < time_s - limits.frozen_window_s - 1e-6:
+        while len(self._recent) > FEWEST and self._recent[0][0] < time_s - limits.frozen_window_s - 1e-6:
             self._recent.popleft()
         self._veiled = sight.veiled
         self._seen = self._first_seen(sight)
@@ -161,7 +164,7 @@ class Health:
         limits = self._limits
         spans = self._recent[-1][0] - self._recent[0][0] >= 0.75 * limits.frozen_window_s
         level = limits.frozen_off if self._seen == Condition.CAMERA_FROZEN else limits.frozen_on
-        return spans and len(self._recent) >= 4 and median(changed for _, changed in self._recent) < level
+        return spans and len(self._recent) >= FEWEST and median(changed for _, changed in self._recent) < level
 
 
 class _Lasting:

@@ -59,6 +59,15 @@ def test_an_encoder_that_repaints_a_frozen_picture_does_not_hide_that_it_is_froz
     assert [event.condition for event in events] == [Condition.CAMERA_FROZEN]
 
 
+@pytest.mark.parametrize("fps", [0.6, 1.0, 2.0])
+def test_a_camera_that_sends_a_picture_now_and_then_is_known_to_be_frozen_by_the_fourth(fps: float) -> None:
+    line = SimulatedLine(3, fps=fps)
+    line.run(10, lambda _: QUIET)
+    line.sight = replace(line.sight, changed=0.0)
+    (event,) = line.run(4 / fps, lambda _: QUIET)
+    assert event.condition == Condition.CAMERA_FROZEN
+
+
 def test_one_dark_frame_is_not_named_and_not_scored() -> None:
     line = SimulatedLine(3)
     line.run(2, lambda _: QUIET)
