@@ -157,12 +157,19 @@ class Window:
                 return _refused(asked, str(exc))
             asked |= {"backup": backup.name}
 
+            begun = threading.Event()
+
             def reload() -> Answer:
-                self._orders.reload()
+                begun.set()
+                try:
+                    self._orders.reload()
+                except SpillwatchError:
+                    backup.replace(plan.wells_file)
+                    raise
                 return Answer(ok=True, refused=None, request=asked, at=now)
 
             answer = self._asked(asked, reload)
-            if not answer.ok:
+            if not answer.ok and not begun.is_set():  # a reload that goes on takes the file back itself, or keeps to it
                 backup.replace(plan.wells_file)
             return answer
 

@@ -36,6 +36,7 @@ class Loop:
         self.judged: list[Judgement] = []
         self.reloads = 0
         self.fault: str | None = None
+        self.slow_s = 0.0
         self.window = Window(
             "line", Orders(command=self.command, judge=self.judge, reload=self.reload), wake=lambda: None
         )
@@ -49,6 +50,7 @@ class Loop:
         self.judged.append(judgement)
 
     def reload(self) -> None:
+        time.sleep(self.slow_s)
         if self.fault:
             raise ConfigError(self.fault)
         self.reloads += 1
@@ -131,6 +133,32 @@ def test_wells_that_cannot_be_watched_are_taken_back(loop: Loop) -> None:
     with loop.running():
         answer = loop.window.change_wells("cam", rows, digest=loop.window.wells_digest("cam"), by="ann")
     assert answer.refused == loop.fault
+    assert loop.path.read_text() == before
+
+
+@pytest.mark.parametrize("fault", [None, "mqtt has changed, which takes a restart"])
+def test_a_reload_that_takes_longer_than_the_page_waits_ends_with_the_file_that_is_watched(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, fault: str | None
+) -> None:
+    monkeypatch.setattr(windows, "PATIENCE_S", 0.05)
+    loop.slow_s, loop.fault = 0.3, fault
+    rows = rows_of(loop)
+    rows[0]["id"] = "door"
+    with loop.running():
+        answer = loop.window.change_wells("cam", rows, digest=loop.window.wells_digest("cam"), by="ann")
+        assert answer.refused == "spillwatch has not finished it within 0.05 s"
+        time.sleep(0.5)
+    assert wellmap.load(loop.path).ids[0] == ("1" if fault else "door")
+
+
+def test_a_loop_that_does_not_come_to_it_leaves_the_wells_as_they_were(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "PATIENCE_S", 0.05)
+    before = loop.path.read_text()
+    rows = rows_of(loop)
+    rows[0]["id"] = "door"
+    assert not loop.window.change_wells("cam", rows, digest=loop.window.wells_digest("cam"), by="ann").ok
     assert loop.path.read_text() == before
 
 
