@@ -310,6 +310,32 @@ def model_list(config: Path) -> None:
 
 @model.command()
 @click.argument("candidate", type=FILE)
+@click.argument("archives", type=THING, nargs=-1, metavar="[VIDEO|FOLDER]...")
+@CONFIG
+@click.option("--wells", type=FILE, help="Wells of these videos (default: truth beside a video, or wells.toml).")
+@click.option("--clips", type=click.IntRange(0), default=40, show_default=True, help="Evidence clips to watch again.")
+@_plain_errors
+def compare(candidate: Path, config: Path, **options: Any) -> None:
+    """Compare CANDIDATE with the model in force: on videos, on evidence of judged alarms, on what the shadow saw.
+
+    CANDIDATE.comparison.html and .json are written beside it.
+    """
+    from spillwatch.config import load
+
+    settings = load(config)
+    _log_to_stderr("warning", "auto")
+    from spillwatch.comparing import Job, sentences
+    from spillwatch.comparing import compare as contest
+    from spillwatch.screen import progress
+
+    with progress("Watching") as tick:
+        comparison = contest(settings, Job(candidate=candidate, on_clip=tick, **options))
+    for sentence in sentences(comparison):
+        click.echo(sentence)
+
+
+@model.command()
+@click.argument("candidate", type=FILE)
 @CONFIG
 @click.option("--anyway", metavar="REASON", help="Promote it although a comparison is missing or finds it worse.")
 @_plain_errors

@@ -102,7 +102,7 @@ class Daemon:
             self._lineup = lineup.draw_up(self._settings, self._store.sequence.next, self._cameras)
             self._telling = Telling(self._store, self._lineup.site)
             self._have_shadow()
-            stack.callback(self._keep_shadow)
+            stack.callback(self._end_shadow)
             if self._witness:
                 stack.enter_context(self._witness)
             leaving: list[threading.Thread] = []
@@ -219,7 +219,7 @@ class Daemon:
 
     def _have_shadow(self) -> None:
         """The candidate that the settings name watches along; one that cannot is told of, and stops nothing."""
-        self._keep_shadow()
+        self._end_shadow()
         self._shadow, self._shadow_fault = None, None
         units = [(unit.settings, unit.pipeline) for unit in self._lineup.units]
         try:
@@ -227,6 +227,11 @@ class Daemon:
         except SpillwatchError as exc:
             self._shadow_fault = str(exc)
             _LOG.error("shadow.refused", reason=str(exc))
+
+    def _end_shadow(self) -> None:
+        if self._shadow:
+            self._shadow.close()
+            self._shadow.keep()
 
     def _keep_shadow(self) -> None:
         if self._shadow:

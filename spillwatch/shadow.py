@@ -69,20 +69,25 @@ class _Watched:
 
 
 class Shadow:
-    """``look``, ``work`` and ``keep`` are the loop's and never raise; ``tally`` is for any thread."""
+    """``look``, ``work``, ``close`` and ``keep`` are the loop's and never raise; ``tally`` is for any thread.
 
-    def __init__(self, judge: Judge, live: Judge, cameras: Sequence[tuple[Pipeline, Contest]], folder: Path) -> None:
+    Without a ``folder`` nothing is kept.
+    """
+
+    def __init__(
+        self, judge: Judge, live: Judge, cameras: Sequence[tuple[Pipeline, Contest]], folder: Path | None = None
+    ) -> None:
         self._judge = judge
         self._cameras = {pipeline.camera: _Watched(pipeline, contest) for pipeline, contest in cameras}
         self._folder = folder
         self._fault: str | None = None
-        self._before = _read(folder / FIGURES)
+        self._before = _read(folder / FIGURES) if folder else {}
         self._about = {
             "candidate": {"name": judge.bundle.name, "threshold": judge.scale.threshold},
             "live": {"name": live.bundle.name, "threshold": live.scale.threshold},
             "since": self._before.get("since") or rfc3339(datetime.now(UTC)),
         }
-        self._scores = Scores.of(self._before.get("scores"))
+        self.scores = Scores.of(self._before.get("scores"))
         self._counts: dict[str, float] = {
             name: self._before.get(name, 0)
             for name in ("frames", "shed", "cost_s", "both", "live_only", "candidate_only")
@@ -120,8 +125,17 @@ class Shadow:
             self._counts["cost_s"] += time.perf_counter() - began_s
         return True
 
+    def close(self) -> list[dict[str, Any]]:
+        """Nothing more comes: alarms that stand are counted as they are. The cases that are not written down yet."""
+        with _guarding(self):
+            for one in self._cameras.values():
+                self._close(one, one.contest.close())
+        return [json.loads(line) for line in self._cases]
+
     def keep(self) -> None:
         """Write down what was counted; to be called every minute or so, and at the end."""
+        if self._folder is None:
+            return
         with _guarding(self):
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             if self._cases:
@@ -132,7 +146,7 @@ class Shadow:
                 **self._about,
                 "until": rfc3339(datetime.now(UTC)),
                 **self._counts,
-                "scores": self._scores.json(),
+                "scores": self.scores.json(),
             }
             write_whole(self._folder / FIGURES, json.dumps(figures, indent=1).encode())
 
@@ -156,11 +170,14 @@ class Shadow:
         scores = self._judge.scorer.score(look.crops)
         scores = np.where(served & np.isfinite(scores), scores, np.float32(np.nan))
         closed = one.contest.step(look.view, scores, look.frame.at)
-        self._scores.add(look.view.scores, scores, one.pipeline.threshold, self._judge.scale.threshold)
+        self.scores.add(look.view.scores, scores, one.pipeline.threshold, self._judge.scale.threshold)
         self._counts["frames"] += 1
         for case in one.contest.opened:
             one.boxes[case.well] = self._box(one.pipeline, look, case.well)
-        for case in closed:
+        self._close(one, closed)
+
+    def _close(self, one: _Watched, cases: Sequence[Case]) -> None:
+        for case in cases:
             self._counts[case.kind] += 1
             box = one.boxes.pop(case.well, None)
             if self._written < MOST_CASES:

@@ -90,6 +90,13 @@ class Contest:
                 self._cases[well] = replace(self._cases[well], candidate_s=view.time_s)
         return [self._cases.pop(well) for well in self._over(view, scores, active)]
 
+    def close(self) -> list[Case]:
+        """No more comes: every case is over."""
+        cases = list(self._cases.values())
+        self._cases.clear()
+        self._unseen.clear()
+        return cases
+
     def _over(self, view: View, scores: F32, active: Bools) -> list[str]:
         over = []
         for well, case in self._cases.items():
@@ -121,6 +128,11 @@ class Scores:
 
     def json(self) -> dict[str, Any]:
         return {"histograms": self.histograms.tolist(), "agreement": self.agreement.tolist()}
+
+    def join(self, other: Scores) -> None:
+        """Count what another counted."""
+        self.histograms += other.histograms
+        self.agreement += other.agreement
 
     def add(self, live: F32, candidate: F32, live_threshold: float, candidate_threshold: float) -> None:
         """(wells,) scores of one frame; NaN is left out."""

@@ -70,6 +70,34 @@ def judged(site: Site, visitor: Visitor, alarm: str) -> None:
     assert {path.name.rpartition("~")[0] for path in lessons(site, "normal")} == {stem}
 
 
+def taught_by(site: Site, alarm: str) -> None:
+    """A small model learns from the alarm, and says so."""
+    data = write_data(site.folder / "wells")
+    taught = site.folder / "taught.safetensors"
+    words = ("train", "--data", data, "--extend", site.folder / "state", "--model", taught)
+    count = len(lessons(site, "normal"))
+    assert f"of the crew {count} normal crops of 1 alarms" in ok(*words)
+    assert bundles.load(taught).taught["learnt"]["normal"] == [evidence_path(alarm).rpartition("/")[2]]
+
+
+def compared(site: Site, visitor: Visitor, alarm: str) -> None:
+    """The candidate is no worse once the crew says that the alarm was true."""
+    said = ok("model", "compare", site.folder / "candidate.safetensors", "--config", site.config)
+    assert "no true spill to find" in said, "the crew says that it was a mirror"
+    refused = spillwatch("model", "promote", site.folder / "candidate.safetensors", "--config", site.config)
+    assert (refused.exit_code, "--anyway" in refused.stderr) == (1, True)
+    assert visitor.post("/api/judgements", {"alarm": alarm, "verdict": True, "note": "it was one"})["ok"]
+    assert "no worse: it may be promoted" in ok(
+        "model", "compare", site.folder / "candidate.safetensors", "--config", site.config
+    )
+    found = json.loads((site.folder / "candidate.comparison.json").read_text())
+    (seen,) = [each for each in found["said"] if each["where"] == "evidence"]
+    assert (seen["what"], seen["true"], seen["live"], seen["candidate"]) == (alarm, True, True, True)
+    assert [row["where"].split()[0] for row in found["watched"]] == ["evidence", "shadow"]
+    page = (site.folder / "candidate.comparison.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
 def audit(site: Site) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(site.folder / "state/spillwatch.db")) as database:
         rows = [json.loads(payload)["request"] for (payload,) in database.execute("SELECT payload FROM audit")]
@@ -92,16 +120,14 @@ def test_a_judged_alarm_teaches_a_candidate_that_is_watched_compared_promoted_an
         visitor.until(lambda state: any(each["name"] == alarm for each in state["alarms"]))
         judged(site, visitor, alarm)
 
-        data = write_data(site.folder / "wells")
-        taught = site.folder / "taught.safetensors"
-        words = ("train", "--data", data, "--extend", site.folder / "state", "--model", taught)
-        count = len(lessons(site, "normal"))
-        assert f"of the crew {count} normal crops of 1 alarms" in ok(*words)
-        assert bundles.load(taught).taught["learnt"]["normal"] == [evidence_path(alarm).rpartition("/")[2]]
-
+        taught_by(site, alarm)
         metrics = visitor._request("GET", "/metrics").read().decode()
         assert f'spillwatch_shadow_frames_total{{candidate="{new}"}}' in metrics
-        ok("model", "promote", candidate, "--config", site.config, "--anyway", "a test")
+
+        site.wait((site.folder / "state" / event["evidence"] / "clip.mp4").exists, daemon)
+        daemon.reload()  # so that what the shadow saw is written down
+        compared(site, visitor, alarm)
+        ok("model", "promote", candidate, "--config", site.config)
         daemon.reload()
         assert "daemon.model_changed" in daemon.log()
         assert "shadow.in_force" in daemon.log(), "nothing is left to compare"
