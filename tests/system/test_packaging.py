@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click import Group
 
 from spillwatch.cli import main
 from tests.conftest import ROOT
@@ -44,7 +45,9 @@ def test_completion_knows_commands_and_options() -> None:
 
 def test_every_command_has_a_man_page(tmp_path: Path) -> None:
     subprocess.run([BIN / "click-man", "--target", tmp_path, "spillwatch"], check=True, capture_output=True)
-    wanted = {"spillwatch.1"} | {f"spillwatch-{name}.1" for name in main.commands}
+    below = [f"{name}-{one}" for name, group in main.commands.items() if isinstance(group, Group)
+             for one in group.commands]  # fmt: skip
+    wanted = {"spillwatch.1"} | {f"spillwatch-{name}.1" for name in [*main.commands, *below]}
     assert {path.name for path in tmp_path.iterdir()} == wanted
     assert "SIGTERM" in (tmp_path / "spillwatch-run.1").read_text()
 
