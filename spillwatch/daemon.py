@@ -224,9 +224,9 @@ class Daemon:
         units = [(unit.settings, unit.pipeline) for unit in self._lineup.units]
         try:
             self._shadow = shadow(self._settings, self._lineup.site.judge, units)
-        except SpillwatchError as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the model in force watches
             self._shadow_fault = str(exc)
-            _LOG.error("shadow.refused", reason=str(exc))
+            _LOG.error("shadow.refused", reason=str(exc), exc_info=None if isinstance(exc, SpillwatchError) else exc)
 
     def _end_shadow(self) -> None:
         if self._shadow:

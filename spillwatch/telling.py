@@ -65,7 +65,7 @@ class Telling:
             self._shown.append(publisher)
             for camera in wells:
                 for event in standing(self._store.memory(camera)):
-                    publisher.publish(event)
+                    self._hand_over(publisher, event)
 
     def show(self, wells: Mapping[str, Collection[str]]) -> None:
         """The wells are others from now on."""
@@ -132,9 +132,10 @@ class Telling:
         name = type(publisher).__name__
         try:
             publisher.publish(message)
-        except PublishError as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the others tell and the cameras are watched
             if name not in self._failing:
-                _LOG.error("publish.failed", publisher=name, reason=str(exc))
+                fault = None if isinstance(exc, PublishError) else exc
+                _LOG.error("publish.failed", publisher=name, reason=str(exc), exc_info=fault)
             self._failing.add(name)
         else:
             if isinstance(message, AlarmEvent):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from spillwatch.records import Condition, evidence_path
 from spillwatch.sources.ring import PacketRing
 from spillwatch.store.evidence import Evidence
@@ -31,6 +33,9 @@ STRIP_S, STRIP_EVERY_S = 10.0, 0.25
 
 LESSONS, LESSON_EVERY_S = 16, 0.5
 """So many crops of an alarm, so far apart, are kept for training: of frames in which the model minds the well."""
+
+
+_LOG = structlog.get_logger()
 
 
 class _Reel:
@@ -71,6 +76,7 @@ class Witness:
         self._rings: dict[str, PacketRing] = {}
         self._reels: dict[str, _Reel] = {}
         self._lessons: dict[str, _Lesson] = {}
+        self._crashed: set[str] = set()  # cameras whose pictures could not be kept the last time
 
     def __enter__(self) -> Self:
         self.evidence.__enter__()
@@ -87,7 +93,17 @@ class Witness:
         return self._rings.setdefault(camera.id, PacketRing(seconds=seconds, most_bytes=RING_BYTES))
 
     def look(self, pipeline: Pipeline, scorer: Scorer, frame: Frame, events: Sequence[AlarmEvent]) -> None:
-        """A frame that went through its pipeline, and what it raised; alarms were told before."""
+        """A frame that went through its pipeline, and what it raised; alarms were told before. Never raises."""
+        try:
+            self._look(pipeline, scorer, frame, events)
+        except Exception:  # noqa: BLE001 - pictures are not worth a daemon
+            if pipeline.camera not in self._crashed:
+                _LOG.error("evidence.crashed", camera=pipeline.camera, exc_info=True)
+            self._crashed.add(pipeline.camera)
+        else:
+            self._crashed.discard(pipeline.camera)
+
+    def _look(self, pipeline: Pipeline, scorer: Scorer, frame: Frame, events: Sequence[AlarmEvent]) -> None:
         if pipeline.crops is None:
             return
         reel = self._reels.get(pipeline.camera)
