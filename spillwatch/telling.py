@@ -43,11 +43,13 @@ class Telling:
         self._shown: list[WellsPublisher] = []
         self._failing: set[str] = set()
         self._store_s = 0.0
+        self._wells: Mapping[str, Collection[str]] = {}
 
     def open(
         self, settings: Settings, stack: ExitStack, *, wake: Callable[[], None], wells: Mapping[str, Collection[str]]
     ) -> None:
         """Open the publishers; the latest event of each well is told again, since the broker may not have it."""
+        self._wells = wells
         if settings.events.path:
             log = stack.enter_context(build.event_log(settings.events.path, append=True))
             log.catch_up(self._store.events_after)
@@ -68,7 +70,12 @@ class Telling:
                     self._hand_over(publisher, event)
 
     def show(self, wells: Mapping[str, Collection[str]]) -> None:
-        """The wells are others from now on."""
+        """The wells are others from now on; of one that is no more, nothing shall stand that says it is watched."""
+        before, self._wells = self._wells, wells
+        for camera, ids in before.items():
+            for well in sorted(set(ids) - set(wells.get(camera, ()))):
+                if self.broker:
+                    self.broker.forget(camera, well)
         for publisher in self._shown:
             publisher.show(wells)
 

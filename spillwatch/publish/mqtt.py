@@ -162,6 +162,10 @@ class MqttPublisher:
         """Before entering: the latest event of a well, or of the camera itself, from before a restart."""
         self._queue.retain(self._topic(camera, well, "alarm"), payload)
 
+    def forget(self, camera: str, well: str) -> None:
+        """The well is no more: its retained state, which would say for ever that it is watched, is removed."""
+        self.retain(self._topic(camera, well, "state"), "")
+
     def retain(self, topic: str, payload: str) -> None:
         """Somebody else's value that shall stand at the broker; an empty one removes what stands there."""
         with self._changed:

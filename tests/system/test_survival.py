@@ -156,6 +156,9 @@ def test_a_reload_takes_up_what_is_good_refuses_what_is_not_and_loses_no_alarm(s
         daemon.reload()
         gone = ("blind", "the camera is no longer configured")
         site.wait(lambda: gone in [(said["state"], said["reason"]) for said in site.said("second/status")], daemon)
+        states = {camera: f"{BASE}/{camera}/{site.scene.well}/state" for camera in ("table", "second")}
+        assert site.subscriber.on(states["second"])[-1] == ""  # nothing stands that says it is watched
+        assert json.loads(site.subscriber.on(states["table"])[-1])["state"] == "watching"
         time.sleep(4)  # longer than the off-delay
         assert daemon.terminate() < 2
     assert [event["active"] for event in spills(site, camera="table")] == [True]
