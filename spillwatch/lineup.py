@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spillwatch import build, inputs, profile
 from spillwatch.errors import ConfigError
 from spillwatch.model import bundle
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spillwatch.config import CameraSettings, Settings
-    from spillwatch.records import Memory
+    from spillwatch.records import Memory, Wells
     from spillwatch.sources.live import LiveCamera
     from spillwatch.watch.pipeline import Pipeline
 
@@ -103,7 +105,10 @@ def _unit(
         return replace(old, settings=camera, camera=live)
     memory = old.pipeline.alarms.memory() if old else cameras.memory(camera.id)
     pipeline = build.pipeline(camera.id, wells, detection, site=lineup.site, memory=memory)
-    free = None if old else plates.kept(settings.state.folder(), camera.id, made_from=made_from)
+    if old:
+        free = old.pipeline.plates if _same_places(old.pipeline.wells, wells) else None
+    else:
+        free = plates.kept(settings.state.folder(), camera.id, made_from=made_from)
     if free is not None:
         pipeline.recall(free)
     return Unit(
@@ -114,6 +119,12 @@ def _unit(
         minute=Minute(camera.id, wells.ids),
         made_from=made_from,
     )
+
+
+def _same_places(one: Wells, other: Wells) -> bool:
+    """The same wells at the same places, whatever else is said of them."""
+    geometry = zip((one.centres, one.sizes), (other.centres, other.sizes), strict=True)
+    return one.ids == other.ids and all(np.array_equal(here, there) for here, there in geometry)
 
 
 def _source(settings: CameraSettings) -> dict[str, object]:
