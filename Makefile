@@ -40,7 +40,7 @@ check: $(VENV)/.done ## Lint, types, import layers, and known vulnerabilities of
 	$(BIN)/lint-imports
 	@$(BIN)/python -m tools.audit
 
-faults: $(VENV)/.done packages ## Do every fault to the real daemon, seeded (over an hour; FAULTS="--help" says more)
+faults: $(VENV)/.done packages ## Do every fault to the real daemon, seeded (half an hour; FAULTS="--help" says more)
 	$(BIN)/python -m tools.faults $(FAULTS)
 
 wheel: $(VENV)/.done ## Build the wheel, with the systemd unit in it, into build/wheel

@@ -148,7 +148,7 @@ def _looking_back(since: str) -> Callable[[Callable[..., None]], Callable[..., N
 @click.option("--csv", "style", flag_value="csv", help="As CSV.")
 @_plain_errors
 def alarms(config: Path | None, style: str | None, **wanted: Any) -> None:
-    """List the alarms of the history that were active since then; the daemon may run meanwhile."""
+    """List the alarms that were active since then. The daemon may run meanwhile."""
     from spillwatch import history
     from spillwatch.config import load
 
@@ -190,14 +190,14 @@ def replay(config: Path | None, model: Path | None, **files: Any) -> None:
 
     settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
-    from spillwatch.records import AlarmEvent, to_json
+    from spillwatch.records import AlarmEvent, encode
     from spillwatch.replay import Job
     from spillwatch.replay import replay as watch
     from spillwatch.screen import progress, show_outcome
 
     def on_event(event: AlarmEvent) -> None:
         if files["events"] is None:
-            click.echo(json.dumps(to_json(event), ensure_ascii=False))
+            click.echo(encode(event))
 
     with progress("Watching") as tick:
         outcome = watch(settings, Job(on_frame=tick, on_event=on_event, **files))
@@ -252,9 +252,20 @@ def extract(video: Path, wells: Path, out: Path, every_s: float) -> None:
 
 
 @main.command()
-@click.option("--data", type=THING, required=True, help="Folder with train/ (or normal/), proliv/ (or spill/), test/.")
+@click.option(
+    "--data",
+    type=THING,
+    required=True,
+    help="Folder with train/ (or normal/), proliv/ (or spill/), and test/ if there is one.",
+)
 @click.option("--model", type=FILE, required=True, help="Model file to write.")
-@click.option("--preset", type=click.Choice(["default", "seed"]), default="default", show_default=True)
+@click.option(
+    "--preset",
+    type=click.Choice(["default", "seed"]),
+    default="default",
+    show_default=True,
+    help="How to learn; seed is the recipe of the homework that this grew from, for comparison.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of all chance.")
 @click.option("--extend", type=DIRECTORY, help="State directory, or its learning/: also learn from judged alarms.")
 @click.option("--report", type=FILE, help="Write an HTML report here.")

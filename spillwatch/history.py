@@ -102,6 +102,9 @@ def print_csv(rows: Sequence[dict[str, Any]]) -> None:
     writer.writerows(rows)
 
 
+_PAPER = 160  # columns of a table that no terminal limits
+
+
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
     """For people, on standard output: this machine's time."""
     from rich import box
@@ -109,7 +112,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAPER)
     if not rows:
         console.print("no alarms")
         return

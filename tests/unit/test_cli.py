@@ -244,8 +244,10 @@ def test_extract_cuts_crops_that_train_can_read(clip: Path, wells_file: Path, tm
     assert len(list(out.glob("*.png"))) == 2 * 3
 
 
-def test_events_go_to_standard_output_unless_a_file_is_named(clip: Path, wells_file: Path) -> None:
+def test_events_go_to_standard_output_unless_a_file_is_named(clip: Path, wells_file: Path, tmp_path: Path) -> None:
     result = spillwatch("replay", clip, "--wells", wells_file)
     assert result.exit_code == 0, result.output
     for line in result.stdout.splitlines():
         assert json.loads(line)["camera"] == "replay"
+    assert spillwatch("replay", clip, "--wells", wells_file, "--events", tmp_path / "e.jsonl").stdout == ""
+    assert (tmp_path / "e.jsonl").read_text(encoding="utf-8") == result.stdout

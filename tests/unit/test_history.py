@@ -81,6 +81,7 @@ def test_csv_and_table_tell_the_same(state: Path) -> None:
     assert [row["well"] for row in rows] == ["1U1", "3L4", "3L5", ""]
     table = run(state, "alarms", *SHIFT)
     assert "4 alarms" in table
+    assert "acknowledged" in table, "no terminal, no narrow columns"
     assert "3L5" in table
     assert run(state, "alarms", "--until", "2020-01-02", "--since", "2020-01-01") == "no alarms\n"
 
