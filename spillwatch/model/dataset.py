@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from spillwatch import inputs
 from spillwatch.errors import ModelError
 from spillwatch.records import U8, Bools, Preprocessing
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_MOST_ANNOTATION = 64 * inputs.MIB  # a million crops
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -123,7 +125,12 @@ def load_labelled(folder: Path, p: Preprocessing) -> Labelled:
 
 def _load_test(annotation: Path, p: Preprocessing) -> Labelled:
     labels: dict[str, bool] = {}
-    for number, line in enumerate(annotation.read_text(encoding="utf-8").splitlines(), start=1):
+    what = f"annotation {annotation}"
+    try:
+        content = inputs.read(annotation, what="annotation", error=ModelError, most=_MOST_ANNOTATION, trusted=False)
+    except OSError as exc:
+        raise ModelError(f"{what} cannot be read: {exc.strerror}") from exc
+    for number, line in enumerate(inputs.text(content, what=what, error=ModelError).splitlines(), start=1):
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")

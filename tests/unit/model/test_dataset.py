@@ -104,6 +104,13 @@ def test_a_wrong_annotation_line_is_named(tmp_path: Path, line: str) -> None:
         dataset.load_labelled(tmp_path, Preprocessing())
 
 
+def test_an_annotation_that_is_no_text_is_named(tmp_path: Path) -> None:
+    write_test(tmp_path)
+    (tmp_path / "test/test_annotation.txt").write_bytes(b"\xff\x00")
+    with pytest.raises(ModelError, match=r"test_annotation\.txt is not UTF-8"):
+        dataset.load_labelled(tmp_path, Preprocessing())
+
+
 def test_a_test_of_one_kind_is_refused(tmp_path: Path) -> None:
     write_test(tmp_path, spill=0)
     with pytest.raises(ModelError, match="both kinds"):
