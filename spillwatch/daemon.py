@@ -23,7 +23,7 @@ from spillwatch.model import stock
 from spillwatch.publish.base import Counters, Request
 from spillwatch.records import SITE, Answer, CameraState, Frame, Gap, WellState
 from spillwatch.service import Service, give_back_memory, on_signals
-from spillwatch.shadow import Shadow, shadow
+from spillwatch.shade import Shade
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.telling import Telling
 from spillwatch.watch.alarms import Moment
@@ -72,8 +72,7 @@ class Daemon:
         evidence = settings.evidence.enabled
         self._witness = Witness(settings.evidence, settings.state.folder()) if evidence else None
         self._cameras = Cameras(make=self._live, memory=self._store.memory)
-        self._shadow: Shadow | None = None
-        self._shadow_fault: str | None = None
+        self._shade = Shade()
         self._desk = Desk(self, self._command_settings)
         orders = Orders(command=self._command, judge=self._judge, reload=self.reload_now)
         self._window = Window(
@@ -101,8 +100,8 @@ class Daemon:
             stack.enter_context(self._store)
             self._lineup = lineup.draw_up(self._settings, self._store.sequence.next, self._cameras)
             self._telling = Telling(self._store, self._lineup.site)
-            self._have_shadow()
-            stack.callback(self._end_shadow)
+            self._shade.have(self._settings, self._lineup)
+            stack.callback(self._shade.end)
             if self._witness:
                 stack.enter_context(self._witness)
             leaving: list[threading.Thread] = []
@@ -151,8 +150,7 @@ class Daemon:
             self._telling.look_after(*_now())
             self._tick_minute()
             self._tell_service(started_s)
-            while self._shadow and self._bell.empty() and self._shadow.work():
-                pass  # as long as nothing else is to be done
+            self._shade.work(idle=self._bell.empty)
 
     def _wait(self) -> None:
         try:
@@ -169,8 +167,7 @@ class Daemon:
             self._telling.tell(unit.pipeline.alarms, events)
             if self._witness and isinstance(item, Frame):  # pictures come after the alarm, and never before it
                 self._witness.look(unit.pipeline, self._lineup.site.judge.scorer, item, events)
-            if self._shadow:
-                self._shadow.look(unit.pipeline, item, events)
+            self._shade.look(unit.pipeline, item, events)
         (at, time_s), counters = _now(), unit.camera.counters
         events = unit.pipeline.tick(at, time_s)
         events += unit.pipeline.tally(at, time_s, frames=counters.frames, dropped=counters.dropped)
@@ -213,40 +210,9 @@ class Daemon:
             began, self._minute = datetime.fromtimestamp(60 * self._minute, UTC), minute
             taken = [unit.minute.take(began) for unit in self._lineup.units]
             self._store.keep_trends([scores for scores in taken if scores])
-            self._keep_shadow()
+            self._shade.keep()
             lineup.keep_plates(self._lineup, self._settings.state.folder())
             give_back_memory()
-
-    def _have_shadow(self) -> None:
-        """The candidate that the settings name watches along; one that cannot is told of, and stops nothing."""
-        self._end_shadow()
-        self._shadow, self._shadow_fault = None, None
-        units = [(unit.settings, unit.pipeline) for unit in self._lineup.units]
-        try:
-            self._shadow = shadow(self._settings, self._lineup.site.judge, units)
-        except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the model in force watches
-            self._shadow_fault = str(exc)
-            _LOG.error("shadow.refused", reason=str(exc), exc_info=None if isinstance(exc, SpillwatchError) else exc)
-
-    def _end_shadow(self) -> None:
-        if self._shadow:
-            self._shadow.close()
-            self._shadow.keep()
-
-    def _keep_shadow(self) -> None:
-        if self._shadow:
-            self._shadow.keep()
-
-    def _shadow_status(self) -> list[str]:
-        if self._shadow_fault:
-            return [f"no shadow: {self._shadow_fault}"]
-        if self._shadow is None:
-            return []
-        tally = self._shadow.tally()
-        if tally.fault:
-            return [f"shadow {tally.candidate} has failed: {tally.fault}"]
-        ours, its = tally.both + tally.live_only, tally.both + tally.candidate_only
-        return [f"shadow {tally.candidate}: {its} alarms beside {ours}"]
 
     def _tell_service(self, started_s: float) -> None:
         if self._service.ready:
@@ -268,7 +234,7 @@ class Daemon:
         fine = not troubles and all(board.state == CameraState.WATCHING for board in boards)
         watched = sum(board.wells.get(WellState.WATCHING, 0) for board in boards)
         parts = [*cameras, f"{watched} wells watched", f"outbox {len(self._store.outbox)}"]
-        parts += [*self._shadow_status(), *troubles]
+        parts += [*self._shade.status(), *troubles]
         return f"{'watching' if fine else 'degraded'}: {'; '.join(parts)}"
 
     # Commands
@@ -306,7 +272,7 @@ class Daemon:
             delivery=broker.counters if broker else Counters(),
             outbox=len(self._store.outbox),
             loop_age_s=self._window.age_s(),
-            shadow=self._shadow.tally() if self._shadow else None,
+            shadow=self._shade.tally(),
         )
 
     def _command_settings(self) -> CommandSettings:
@@ -364,7 +330,7 @@ class Daemon:
         for camera in after:
             if camera not in before:
                 camera.__enter__()
-        self._have_shadow()
+        self._shade.have(settings, new)
         self._telling.show(self.wells())
         self._telling.dismiss(known - self.wells().keys(), new.site, *_now())
 

@@ -243,6 +243,9 @@ def test_an_ended_alarm_is_judged_false_with_a_note(reader: Reader) -> None:
     reader.one("dialog [name=reason]").send_keys("steam\n")
     reader.sees("judged false", ".list.recent")
     assert [(item["verdict"], item["note"], item["by"]) for item in reader.site.judged] == [(False, "steam", "Anna")]
+    reader.press("u")
+    wait_until(lambda: "judged false" not in reader.text(".list.recent"))
+    assert reader.site.judged[-1]["verdict"] is None
 
 
 def test_wells_are_edited_over_the_picture_and_saved_with_a_backup(reader: Reader) -> None:

@@ -98,7 +98,7 @@ export class Alarms {
         html("div", { class: "said" }, html("span", {}, html("span", { class: "condition" }), html("span", { class: "marks" })), html("span", { class: "detail" })),
         html("span", { class: "since" }), button("ack", "A", "primary")),
       html("div", { class: "open" }, html("span", { class: "facts" }), html("a", { class: "evidence", target: "_blank" }),
-        html("div", { class: "row" }, button("shelve", "S"), button("out_of_service", "O"), button("was_true", "T"), button("was_false", "F"), button("unsaid", "U"))));
+        html("div", { class: "row" }, button("shelve", "S"), button("out_of_service", "O"), button("was_true", "T"), button("was_false", "F"), button("was_unsaid", "U"))));
   }
 
   find(name) { return [...this.state.alarms, ...this.state.recent].find((alarm) => alarm.name === name); }
@@ -120,11 +120,11 @@ export class Alarms {
     say(find(".evidence"), t("evidence"));
     find(".evidence").hidden = !alarm.evidence;
     if (alarm.evidence) find(".evidence").href = alarm.evidence;
-    for (const name of ["ack", "shelve", "out_of_service", "was_true", "was_false", "unsaid"]) say(find(`button.${name} span`), t(name));
+    for (const name of ["ack", "shelve", "out_of_service", "was_true", "was_false", "was_unsaid"]) say(find(`button.${name} span`), t(name));
     find("button.ack").hidden = !calls;
     find("button.was_true").hidden = alarm.verdict === true;
     find("button.was_false").hidden = alarm.verdict === false;
-    find("button.unsaid").hidden = alarm.verdict === null;
+    find("button.was_unsaid").hidden = alarm.verdict === null;
     find("button.shelve").hidden = find("button.out_of_service").hidden = this.tab !== "active";
   }
 

@@ -88,7 +88,7 @@ async function act(verb, alarm) {
   if (!alarm) return;
   const place = { camera: alarm.camera, well: alarm.well };
   if (verb === "ack" || verb === "unshelve" || verb === "in_service") return send("api/commands", { command: verb, ...place });
-  if (verb === "unsaid") return send("api/judgements", { alarm: alarm.name, verdict: null });
+  if (verb === "was_unsaid") return send("api/judgements", { alarm: alarm.name, verdict: null });
   const answer = await question(verb, alarm);
   if (!answer) return;
   if (verb === "was_true" || verb === "was_false")
@@ -130,7 +130,7 @@ at("silence").addEventListener("click", () => sound.silence());
 const KEYS = {
   ArrowDown: () => alarms.step(1), ArrowUp: () => alarms.step(-1), ArrowRight: () => alarms.stepTab(1), ArrowLeft: () => alarms.stepTab(-1),
   KeyA: (event) => event.shiftKey ? act("ack_all") : chosen("ack"), KeyS: () => chosen("shelve"), KeyO: () => chosen("out_of_service"),
-  KeyT: () => chosen("was_true"), KeyF: () => chosen("was_false"), KeyU: () => chosen("unsaid"), KeyM: () => sound.silence(), KeyL: doors.language, KeyW: doors.edit,
+  KeyT: () => chosen("was_true"), KeyF: () => chosen("was_false"), KeyU: () => chosen("was_unsaid"), KeyM: () => sound.silence(), KeyL: doors.language, KeyW: doors.edit,
   Slash: help, KeyH: help,
 };
 addEventListener("keydown", (event) => {
