@@ -36,6 +36,9 @@ PRUNE_EVERY_S = 60.0
 
 MOST_AFTER = 1000
 
+MOST_ANSWERS = 10_000
+"""Answers that wait while the disk takes none; anybody may send commands, and memory is for alarms."""
+
 _LOG = structlog.get_logger()
 
 _MEMORIES = "SELECT camera, memory FROM memories"
@@ -134,7 +137,7 @@ class Store:
             return
         self._memories.update(memories or {})
         self._changed |= changed
-        self._answers += answers
+        self._answers = [*self._answers, *answers][-MOST_ANSWERS:] if answers else self._answers
         for event in events:
             place = event.camera, event.well or ""
             self._latest[place] = encode(event)

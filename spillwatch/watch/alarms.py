@@ -239,7 +239,9 @@ class Alarms:
             self._suppressions.pop(well, None)
         # A calm point that is shelved is told as that of its main alarm.
         main = Condition.CAMERA_LOST if well is None else Condition.SPILL
-        conditions = sorted({*before.lives, *after.lives, main})
+        # One that ended before its shelf began is at rest, yet was told as shelved, and has to be told its end.
+        told = (condition for condition, place in self._told if place == well)
+        conditions = sorted({*before.lives, *after.lives, *told, main})
         return [self._tell(c, well, before, moment) for c in conditions if _looks(before, c) != _looks(after, c)]
 
     def _tell(self, condition: Condition, well: str | None, before: Point, moment: Moment) -> AlarmEvent:

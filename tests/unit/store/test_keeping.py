@@ -344,6 +344,24 @@ def test_a_read_that_fails_at_the_start_is_not_taken_for_an_empty_database(
         assert taken(subject, 99) == list(range(1, 8))
 
 
+@pytest.mark.logs_error("store.degraded")
+def test_commands_that_come_while_the_disk_takes_nothing_do_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "MOST_ANSWERS", 5)
+    (tmp_path / "file").write_text("in the way")
+    clock = Clock()
+    with store(tmp_path / "file" / "state", clock) as subject:
+        for number in range(8):
+            subject.record(answers=[answer(number)])
+        (tmp_path / "file").unlink()
+        clock.now_s += 2
+        subject.tick()
+        assert subject.degraded == ()
+    kept = [json.loads(str(row[0])) for row in rows(tmp_path / "file" / "state", "SELECT payload FROM audit")]
+    assert [row["request"]["number"] for row in kept] == [3, 4, 5, 6, 7]
+
+
 # Files that are broken
 
 

@@ -214,6 +214,20 @@ def test_who_shelves_an_alarm_has_seen_it() -> None:
     assert ended.state == AlarmState.NORMAL
 
 
+def test_what_was_told_as_shelved_is_told_normal_when_the_shelf_ends_although_it_had_ended_before() -> None:
+    alarms = story()
+    for time_s, active in ((0, True), (1, False)):
+        alarms.set_active(Condition.OBSTRUCTED, "1", active=active, moment=at(time_s))
+    shelved = alarms.obey(ask(Verb.SHELVE, for_s=600), at(2))
+    assert {event.condition: event.state for event in shelved}[Condition.OBSTRUCTED] == AlarmState.SHELVED
+    ended = alarms.tick(at(602))
+    assert {event.condition: event.state for event in ended} == {
+        Condition.OBSTRUCTED: AlarmState.NORMAL,
+        Condition.SPILL: AlarmState.NORMAL,
+    }
+    assert alarms.memory() == Memory()
+
+
 def test_a_one_shot_shelf_ends_at_the_latest_after_the_longest_time() -> None:
     alarms = story(settings=AlarmSettings(shelve_max_s=3600))
     spills(alarms, "1", 1)
