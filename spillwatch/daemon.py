@@ -22,7 +22,7 @@ from spillwatch.metrics import Figures, Metrics
 from spillwatch.model import stock
 from spillwatch.publish.base import Counters, Request
 from spillwatch.records import SITE, Answer, CameraState, Frame, Gap, WellState
-from spillwatch.service import Service, give_back_memory, on_signals
+from spillwatch.service import Service, give_back_memory, keep_memory_together, on_signals
 from spillwatch.shade import Shade
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
 from spillwatch.telling import Telling
@@ -96,6 +96,7 @@ class Daemon:
     def run(self) -> None:
         """Watch until stopped; everything is let go in the reverse order of its start."""
         build.one_core_each()
+        keep_memory_together()
         with ExitStack() as stack:
             stack.enter_context(self._store)
             self._lineup = lineup.draw_up(self._settings, self._store.sequence.next, self._cameras)
