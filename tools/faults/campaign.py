@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tools.faults import cameras, delivery, hostile, restarts, soak
+from tools.faults import cameras, delivery, hostile, power, restarts, soak
 from tools.faults.tally import Tally
 from tools.rig import MissingError, RigError
 
@@ -36,6 +36,7 @@ FAULTS = {
     "broker-killed": Fault(delivery.broker_killed, "broker killed and restarted in the midst of alarms", 50, 3),
     "network-silent": Fault(delivery.network_silent, "network to the broker silently cut", 20, 1),
     "daemon-killed": Fault(restarts.killed, "daemon `kill -9` at random moments during alarms", 100, 4),
+    "power-lost": Fault(power.lost, "power cut at random moments while alarms change", 20, 0),
     "disk-full": Fault(restarts.disk_full, "disk full in the state directory", 10, 1),
     "clock-stepped": Fault(restarts.clock_stepped, "clock stepped by an hour, there and back", 5, 1),
     "corrupted": Fault(cameras.corrupted, "random bytes of the H.264 flipped", 1000, 40, "camera-seconds"),
