@@ -66,7 +66,7 @@ def _run(disk: Path, console: Path, *, seed: int) -> list[tuple[str, Any]]:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     cache = ROOT / ".cache/usb_camera_vm"
     command = [str(MACHINE), str(cache), sys.executable, str(Path(power_guest.__file__)), str(seed)]
-    environment = {**os.environ, "PATH": path, "VM_DISK": str(disk)}
+    environment = {**os.environ, "PATH": path, "VM_DISK": str(disk), "VM_TIMEOUT_S": "900"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     console.write_text(done.stdout + done.stderr, encoding="utf-8")
     if not (cache / "vmlinuz").exists():
