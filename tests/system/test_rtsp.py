@@ -286,7 +286,7 @@ def test_no_thread_or_descriptor_is_leaked_by_cameras_that_die_and_hang(own_serv
 
 
 def test_a_lost_connection_leaves_no_decoder_behind(own_server: RtspServer) -> None:
-    """Nor its pictures: 16 MB at 1920x1200, which an exception's traceback would hold on to."""
+    """Nor its pictures: 11 MB at 1920x1200, which an exception's traceback would hold on to."""
     watch = Watch(settings(own_server.url()))
     gc.collect()
     gc.disable()  # a cycle may wait for the collector for hours
