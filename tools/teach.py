@@ -15,7 +15,7 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -92,33 +92,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--alarms", type=int, default=5, help="alarms that are taught")
-    parser.add_argument("--things", nargs="+", default=["net", "flame", "spatter"])
+    parser.add_argument("--things", nargs="+", default=["net", "flame", "spatter"], help="'pour': spills marked false")
     parser.add_argument("--seed", type=int, default=0)
     said = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     before = bundles.load(bundles.default_path())
     print(json.dumps({"model": "bundled", **_measured(before, said.data)}))
-    pictures = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in sorted((said.data / "train").iterdir())[::20]]
-    wells = [np.asarray(picture, np.uint8) for picture in pictures]
     for thing in said.things:
-        rng = np.random.default_rng(said.seed)
-        draw: Draw = globals()[thing]
-        found = alarms(wells, draw, before, rng)
+        print(json.dumps(_taught(before, said, thing)), flush=True)
+
+
+def _taught(before: Bundle, said: argparse.Namespace, thing: str) -> dict[str, Any]:
+    """Alarms of one thing, marked false: what a model makes of others like them, and of the test crops."""
+    if thing == "pour":
+        pours = _pictures(said.data / "proliv", 1)
+        taught, others = [pours[at * CROPS : (at + 1) * CROPS] for at in range(said.alarms)], []
+    else:
+        found = alarms(_pictures(said.data / "train", 20), globals()[thing], before, np.random.default_rng(said.seed))
         taught, others = ([next(found) for _ in range(count)] for count in (said.alarms, OTHERS))
-        with TemporaryDirectory() as folder:
-            to = Path(folder) / "normal"
-            to.mkdir()
-            for number, crops in enumerate(taught):
-                for index, crop in enumerate(crops):
-                    path = to / f"cam~{number}~spill~202611240{number:05}~{index:02}.png"
-                    cv2.imwrite(str(path), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
-            wall_s, cpu_s = perf_counter(), process_time()
-            after = training.train(said.data, preset="default", seed=said.seed, extend=Path(folder)).bundle
-            wall_s, cpu_s = perf_counter() - wall_s, process_time() - cpu_s
-        shown = [picture for crops in others for picture in crops]
-        figures = {"thing": thing, "taught": sum(map(len, taught)), "still_false": round(false_share(after, shown), 4)}
-        figures |= {"of": len(shown), "wall_s": round(wall_s, 1), "cpu_s": round(cpu_s, 1)}
-        print(json.dumps(figures | _measured(after, said.data)), flush=True)
+    with TemporaryDirectory() as folder:
+        to = Path(folder) / "normal"
+        to.mkdir()
+        for number, crops in enumerate(taught):
+            for index, crop in enumerate(crops):
+                path = to / f"cam~{number}~spill~202611240{number:05}~{index:02}.png"
+                cv2.imwrite(str(path), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
+        wall_s, cpu_s = perf_counter(), process_time()
+        after = training.train(said.data, preset="default", seed=said.seed, extend=Path(folder)).bundle
+        wall_s, cpu_s = perf_counter() - wall_s, process_time() - cpu_s
+    figures: dict[str, Any] = {"thing": thing, "taught": sum(map(len, taught)), "of_alarms": len(taught)}
+    if shown := [picture for crops in others for picture in crops]:
+        figures |= {"still_false": round(false_share(after, shown), 4), "of": len(shown)}
+    return figures | {"wall_s": round(wall_s, 1), "cpu_s": round(cpu_s, 1)} | _measured(after, said.data)
+
+
+def _pictures(folder: Path, every: int) -> list[U8]:
+    paths = sorted(folder.iterdir())[::every]
+    return [np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB), np.uint8) for path in paths]
 
 
 def _measured(model: Bundle, data: Path) -> dict[str, float]:

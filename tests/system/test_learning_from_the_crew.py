@@ -104,6 +104,7 @@ def audit(site: Site) -> list[dict[str, Any]]:
     return [row for row in rows if row["command"] == "model"]
 
 
+@pytest.mark.timeout(400)  # a training, a daemon and two comparisons, also on a busy machine
 def test_a_judged_alarm_teaches_a_candidate_that_is_watched_compared_promoted_and_taken_back(site: Site) -> None:
     live, candidate = (model(site.folder / f"{end}.safetensors", by) for end, by in (("model", 1), ("candidate", 1.05)))
     old, new = name(live), name(candidate)
