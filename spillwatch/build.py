@@ -92,8 +92,8 @@ def model_path(settings: ModelSettings) -> Path:
     return settings.path or bundles.default_path()
 
 
-def judge(settings: ModelSettings) -> Judge:
-    """Load the model that the settings name, or the bundled one."""
+def judge(settings: ModelSettings, *, wait_for_device: bool = True) -> Judge:
+    """Load the model that the settings name, or the bundled one; see ``Scorer``."""
     path = model_path(settings)
     bundle = bundles.load(path)
     threshold = settings.threshold or bundle.threshold
@@ -103,7 +103,7 @@ def judge(settings: ModelSettings) -> Judge:
         )
     except ValueError as exc:
         raise ConfigError(f"model.threshold with model {path}: {exc}") from exc
-    return Judge(bundle, Scorer(bundle, device=settings.device), scale)
+    return Judge(bundle, Scorer(bundle, settings.device, wait_for_device=wait_for_device), scale)
 
 
 @dataclass(frozen=True, slots=True)

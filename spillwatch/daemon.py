@@ -21,7 +21,8 @@ from spillwatch.lineup import Cameras, Lineup, Unit
 from spillwatch.metrics import Figures, Metrics
 from spillwatch.model import stock
 from spillwatch.publish.base import Counters, Request
-from spillwatch.records import SITE, Answer, CameraState, Frame, Gap, WellState
+from spillwatch.records import SITE, Answer, CameraState, Frame, WellState
+from spillwatch.rounds import Step, steps
 from spillwatch.service import Service, give_back_memory, keep_memory_together, on_signals
 from spillwatch.shade import Shade
 from spillwatch.sources.live import STUCK_AFTER_S, LiveCamera
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from spillwatch.config import CameraSettings, CommandSettings, Settings
-    from spillwatch.records import AlarmEvent, Command, Judgement
+    from spillwatch.model.scoring import Scorer
+    from spillwatch.records import Command, Judgement
 
 _LOG = structlog.get_logger()
 
@@ -100,6 +102,7 @@ class Daemon:
         with ExitStack() as stack:
             stack.enter_context(self._store)
             self._lineup = lineup.draw_up(self._settings, self._store.sequence.next, self._cameras)
+            stack.callback(lambda: self._scorer.close())  # noqa: PLW0108 (the one of then, after reloads)
             self._telling = Telling(self._store, self._lineup.site)
             self._shade.have(self._settings, self._lineup)
             stack.callback(self._shade.end)
@@ -125,6 +128,10 @@ class Daemon:
             self._service.tell_stopping()
             _LOG.info("daemon.stopping", scored=self._scored, outbox=len(self._store.outbox))
 
+    @property
+    def _scorer(self) -> Scorer:
+        return self._lineup.site.judge.scorer
+
     def _live(self, camera: CameraSettings) -> LiveCamera:
         ring = self._witness.ring(camera) if self._witness else None
         make_source = partial(build.source, camera, ring)
@@ -142,13 +149,15 @@ class Daemon:
             if self._reload_asked:
                 self._reload_asked = False
                 self._reload()
+            for step in steps(self._lineup.units, self._scorer):
+                self._tell(step)
             for unit in self._lineup.units:
-                self._serve(unit)
+                self._look_after(unit)
             self._attend()
             if self._settings.page.enabled:
                 self._window.attend()
                 self._show()
-            self._telling.look_after(*_now())
+            self._telling.look_after(*_now(), lost=("gpu",) if self._scorer.trouble else ())
             self._tick_minute()
             self._tell_service(started_s)
             self._shade.work(idle=self._bell.empty)
@@ -161,49 +170,36 @@ class Daemon:
         except queue.Empty:
             pass
 
-    def _serve(self, unit: Unit) -> None:
-        item = unit.camera.take()
-        if item is not None:
-            events = self._step(unit, item)
-            self._telling.tell(unit.pipeline.alarms, events)
-            if self._witness and isinstance(item, Frame):  # pictures come after the alarm, and never before it
-                self._witness.look(unit.pipeline, self._lineup.site.judge.scorer, item, events)
-            self._shade.look(unit.pipeline, item, events)
+    def _tell(self, step: Step) -> None:
+        unit, item = step.unit, step.item
+        if isinstance(item, Frame):
+            self._count(step, item)
+        events = [replace(e, delay_ms=round(1000 * (time.monotonic() - item.time_s), 1)) for e in step.events]
+        self._telling.tell(unit.pipeline.alarms, events)
+        if self._witness and isinstance(item, Frame):  # pictures come after the alarm, and never before it
+            self._witness.look(unit.pipeline, self._scorer, item, events)
+        self._shade.look(unit.pipeline, item, events)
+
+    def _count(self, step: Step, frame: Frame) -> None:
+        unit = step.unit
+        if self._settings.page.enabled and unit.pipeline.view:
+            self._window.saw(frame, unit.pipeline.view.shift)
+        scores = unit.board.count(frame)
+        if scores and unit.pipeline.view:
+            unit.minute.add(unit.pipeline.view.scores)
+        if self._metrics:
+            took_s = time.monotonic() - step.began_s
+            self._metrics.stepped(unit.settings.id, frame.time_s, took_s=took_s, scores=scores)
+        self._scored += 1
+        # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
+        self._service.feed_watchdog()
+
+    def _look_after(self, unit: Unit) -> None:
         (at, time_s), counters = _now(), unit.camera.counters
         events = unit.pipeline.tick(at, time_s)
         events += unit.pipeline.tally(at, time_s, frames=counters.frames, dropped=counters.dropped)
         self._telling.tell(unit.pipeline.alarms, events)
         self._telling.publish(unit.board.update(at, time_s))
-
-    def _step(self, unit: Unit, item: Frame | Gap) -> list[AlarmEvent]:
-        began_s = time.monotonic()
-        try:
-            events = unit.pipeline.step(item)
-        except Exception as exc:  # noqa: BLE001 - one camera's picture, whatever a library makes of it, blinds no other
-            events = unit.pipeline.step(self._unseen(unit, item, exc))
-        else:
-            if isinstance(item, Frame):
-                if self._settings.page.enabled and unit.pipeline.view:
-                    self._window.saw(item, unit.pipeline.view.shift)
-                scores = unit.board.count(item)
-                if scores and unit.pipeline.view:
-                    unit.minute.add(unit.pipeline.view.scores)
-                if self._metrics:
-                    took_s = time.monotonic() - began_s
-                    self._metrics.stepped(unit.settings.id, item.time_s, took_s=took_s, scores=scores)
-                self._scored += 1
-                # Fed by frames that went through alone: a daemon that judges none is no daemon, and is started afresh.
-                self._service.feed_watchdog()
-        return [replace(event, delay_ms=round(1000 * (time.monotonic() - item.time_s), 1)) for event in events]
-
-    def _unseen(self, unit: Unit, item: Frame | Gap, exc: Exception) -> Gap:
-        """What comes of a picture that could not be judged."""
-        reason = str(exc)
-        if not isinstance(exc, SpillwatchError):
-            reason = f"judging its picture failed with {type(exc).__name__}; the log has its traceback"
-            if reason != unit.pipeline.reason:
-                _LOG.error("camera.crashed", camera=item.camera, exc_info=exc)
-        return Gap(camera=item.camera, at=item.at, time_s=item.time_s, reason=reason)
 
     def _tick_minute(self) -> None:
         minute = int(time.time() // 60)
@@ -229,6 +225,7 @@ class Daemon:
         boards = [unit.board.last for unit in self._lineup.units if unit.board.last]
         cameras = [f"{b.camera} {b.state}{f' ({b.reason})' if b.reason else f' {b.fps:g} fps'}" for b in boards]
         troubles = [*(f"no {part}" for part in self._telling.degraded)]
+        troubles += [f"scores come from the CPU: {self._scorer.trouble}"] if self._scorer.trouble else []
         if self._telling.broker and self._telling.broker.trouble:
             troubles.append(self._telling.broker.trouble)
         troubles += [self._remark] if self._remark else []
@@ -269,6 +266,8 @@ class Daemon:
             statuses=[unit.board.last for unit in units if unit.board.last],
             alarms=self._window.standing(),
             degraded=self._telling.degraded,
+            device=self._scorer.device,
+            device_losses=self._scorer.losses,
             connected=broker is not None and broker.connected,
             delivery=broker.counters if broker else Counters(),
             outbox=len(self._store.outbox),
@@ -327,6 +326,8 @@ class Daemon:
         known = self.wells().keys()
         if new.model != self._lineup.model:
             self._note_model(settings, self._lineup.site.judge.bundle.name, new.site.judge.bundle.name)
+        if new.site.judge is not self._lineup.site.judge:
+            self._scorer.close()
         self._lineup, self._settings = new, settings
         for camera in after:
             if camera not in before:

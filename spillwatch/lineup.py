@@ -63,7 +63,8 @@ def check(settings: Settings) -> None:
 def draw_up(settings: Settings, next_seq: Callable[[], int], cameras: Cameras) -> Lineup:
     """Nothing is started. Raises SpillwatchError for settings and files that cannot be used."""
     evidence = settings.evidence.enabled
-    site = build.Site(build.judge(settings.model), settings.alarms, next_seq=next_seq, evidence=evidence)
+    judge = build.judge(settings.model, wait_for_device=False)
+    site = build.Site(judge, settings.alarms, next_seq=next_seq, evidence=evidence)
     lineup = Lineup(units=(), site=site, model=_model_digest(settings))
     return replace(lineup, units=tuple(_unit(settings, camera, lineup, cameras) for camera in settings.cameras))
 
@@ -78,7 +79,7 @@ def make_over(old: Lineup, settings: Settings, before: Settings, cameras: Camera
             raise ConfigError(f"{name} has changed, which takes a restart: systemctl restart spillwatch")
     check(settings)
     model = _model_digest(settings)
-    judge = old.site.judge if model == old.model else build.judge(settings.model)
+    judge = old.site.judge if model == old.model else build.judge(settings.model, wait_for_device=False)
     lineup = Lineup(units=(), site=replace(old.site, judge=judge, alarms=settings.alarms), model=model)
     known = {unit.settings.id: unit for unit in old.units}
     units = [_unit(settings, camera, lineup, cameras, known.get(camera.id)) for camera in settings.cameras]

@@ -39,7 +39,8 @@ class Figures:
     """What holds at one moment.
 
     ``alarms`` are those that are not back to normal; ``degraded`` names what does not work; ``outbox`` counts events
-    that the broker has not acknowledged; ``loop_age_s`` is how long the daemon's loop has not been round.
+    that the broker has not acknowledged; ``loop_age_s`` is how long the daemon's loop has not been round; ``device`` is
+    where wells are scored, "cpu" or "cuda".
     """
 
     captures: Mapping[str, CaptureCounters]
@@ -51,6 +52,8 @@ class Figures:
     outbox: int
     loop_age_s: float
     shadow: ShadowTally | None = None
+    device: str = "cpu"
+    device_losses: int = 0
 
 
 class Metrics(Collector):
@@ -111,6 +114,10 @@ class Metrics(Collector):
         yield _gauge("info", "1; its labels say what runs.", self._about, 1)
         yield _gauge("loop_age_seconds", "How long the daemon's loop has not been round.", {}, figures.loop_age_s)
         yield _gauge("degraded", "Parts of the daemon that do not work.", {}, len(figures.degraded))
+        yield _gauge("on_gpu", "1 while wells are scored on a GPU.", {}, figures.device == "cuda")
+        losses = CounterMetricFamily("spillwatch_gpu_losses", "Times that the GPU was lost, and the CPU took over.")
+        losses.add_metric([], figures.device_losses)
+        yield losses
         yield from _captures(figures.captures)
         yield _ages("frame_age_seconds", "Age of the newest frame that was judged.", self._frame_s, now_s)
         yield _ages("score_age_seconds", "Age of the newest frame in which wells were scored.", self._score_s, now_s)

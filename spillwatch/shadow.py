@@ -223,7 +223,7 @@ def shadow(settings: Settings, live: Judge, units: Sequence[tuple[CameraSettings
     path = settings.model.shadow
     if path is None:
         return None
-    judge = build.judge(ModelSettings(path=path, device=settings.model.device))
+    judge = build.judge(ModelSettings(path=path, device="cpu"))  # a GPU is for the model in force
     if judge.bundle.preprocessing != live.bundle.preprocessing:
         raise ModelError(f"model.shadow {path} sees wells through another preprocessing than the model in force")
     if judge.bundle.name == live.bundle.name:

@@ -96,8 +96,11 @@ class Telling:
             for publisher in self._publishers:
                 self._hand_over(publisher, message)
 
-    def look_after(self, at: datetime, time_s: float) -> None:
-        """To be called at least every second: is everything kept and told? If not, that is an alarm of its own."""
+    def look_after(self, at: datetime, time_s: float, *, lost: Collection[str] = ()) -> None:
+        """To be called at least every second: is everything kept and told? If not, that is an alarm of its own.
+
+        ``lost`` names other parts that do not work and are no alarm, since what they do is done another way.
+        """
         if time_s - self._store_s >= STORE_EVERY_S:
             self._store_s = time_s
             self._store.tick()
@@ -108,7 +111,7 @@ class Telling:
             self._tell_storage(active=True, moment=replace(moment, reason=notice))
         self._tell_storage(active=bool(self._store.degraded), moment=replace(moment, reason=self._store.trouble))
         self.tell(self.site_alarms, self.site_alarms.tick(moment))
-        degraded = (*self._store.degraded, *(["events"] if "JsonlPublisher" in self._failing else []))
+        degraded = (*self._store.degraded, *(["events"] if "JsonlPublisher" in self._failing else []), *lost)
         if degraded != self.degraded:
             self.degraded = degraded
             self.publish([SiteStatus(degraded=degraded)])

@@ -68,7 +68,7 @@ _CHANNELS = {
 _PRESENCE = {
     "title": "SitePresence",
     "description": "Treat online false as blindness, not as calm. since is null in the last will, which cannot know "
-    "when it will be sent; degraded names what does not work (storage, history, events), and is there while online.",
+    "when it will be sent; degraded names what fails (storage, history, events, gpu) and is there while online.",
     "type": "object",
     "properties": {
         "online": {"type": "boolean"},

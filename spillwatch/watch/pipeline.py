@@ -94,6 +94,16 @@ class Deciders:
     overload: Overload = field(default_factory=Overload)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """Wells that can be seen: (wells, 3, size, size) uint8 RGB ``crops``, (3, wells, samples) float32 ``around``
+    them, and how far they are moved."""
+
+    crops: U8
+    around: F32
+    shift: Shift
+
+
 class Pipeline:
     """``step`` takes frames and gaps in the order of time and gives the alarm events that follow from each.
 
@@ -118,6 +128,8 @@ class Pipeline:
         self._detector = deciders.detector
         self._overload = deciders.overload
         self._media_clock = media_clock
+        self._condition: Condition | None = None  # what the last look and alignment said
+        self._alignment: Alignment | None = None
         before = alarms.holding()
         self._detector.resume(self._where(before, Condition.SPILL))
         self._obstruction.resume(self._where(before, Condition.OBSTRUCTED))
@@ -164,7 +176,34 @@ class Pipeline:
 
     def step(self, item: Frame | Gap) -> list[AlarmEvent]:
         """What is news after this frame, or after the camera was found blind."""
-        events = self._watch(item) if isinstance(item, Frame) else self._lose(item)
+        glance = self.see(item)
+        return self.judge(item, glance, None if glance is None else self._senses.scorer.score(glance.crops))
+
+    def see(self, item: Frame | Gap) -> Glance | None:
+        """The first half of ``step``, before scores: what is to be scored, or None when no well can be seen.
+
+        ``judge`` must follow before the next frame; wells of other cameras may be scored in the same batch.
+        """
+        self._condition, self._alignment = None, None
+        if not isinstance(item, Frame):
+            return None
+        self._health.see(item.time_s, self._senses.look(item), lag_s=item.lag_s)
+        self._alignment = alignment = self._senses.align(item) if self._health.usable else None
+        self._condition = self._health.judge(item.time_s, aligned=alignment is None or alignment.trusted)
+        if alignment is None or not alignment.trusted:
+            return None
+        shift = (alignment.dx, alignment.dy)
+        around, crops = self._senses.surround(item, shift), self._senses.crop(item, shift)
+        return Glance(crops, around, shift)
+
+    def judge(self, item: Frame | Gap, glance: Glance | None, scores: F32 | None) -> list[AlarmEvent]:
+        """The other half: what follows from the (wells,) scores of what was seen, or from seeing nothing."""
+        if not isinstance(item, Frame):
+            events = self._lose(item)
+        elif glance is None or scores is None:
+            events = self._miss(item)
+        else:
+            events = self._watch(item, glance, scores)
         return [*(event for event in events if event is not None), *self.tick(item.at, item.time_s)]
 
     def tick(self, at: datetime, time_s: float) -> list[AlarmEvent]:
@@ -219,34 +258,30 @@ class Pipeline:
             self._unsettled.clear()
         return self._unsettled
 
-    def _watch(self, frame: Frame) -> list[AlarmEvent | None]:
-        self._health.see(frame.time_s, self._senses.look(frame), lag_s=frame.lag_s)
-        alignment = self._senses.align(frame) if self._health.usable else None
-        condition = self._health.judge(frame.time_s, aligned=alignment is None or alignment.trusted)
-        if alignment is None or not alignment.trusted:
-            self.view = self._unseen(frame)
-            reason = str(condition or "unsure").replace("_", " ")
-            return [*self._blind(frame, condition, (alignment and alignment.reason) or reason), *self._tell_late(frame)]
-        shift = (alignment.dx, alignment.dy)
-        rings, crops = self._senses.surround(frame, shift), self._senses.crop(frame, shift)
-        scores = self._score(crops)
-        self.crops = crops
-        covered = self._obstruction.step(frame.time_s, rings)
+    def _miss(self, frame: Frame) -> list[AlarmEvent | None]:
+        self.view = self._unseen(frame)
+        reason = (self._alignment and self._alignment.reason) or str(self._condition or "unsure").replace("_", " ")
+        return [*self._blind(frame, self._condition, reason), *self._tell_late(frame)]
+
+    def _watch(self, frame: Frame, glance: Glance, scores: F32) -> list[AlarmEvent | None]:
+        scores = self._checked(scores)
+        self.crops = glance.crops
+        covered = self._obstruction.step(frame.time_s, glance.around)
         active = self._detector.step(frame.time_s, scores, covered)
         evidence = self._detector.evidence.astype(np.float32)
-        self.view = View(frame.time_s, scores, evidence, active, covered, shift)
+        self.view = View(frame.time_s, scores, evidence, active, covered, glance.shift)
         self.camera_state, self.reason = self._rate()
         return [
-            *self._tell_camera(frame, condition),
+            *self._tell_camera(frame, self._condition),
             *self._tell_late(frame),
             *self._tell_common(frame),
             *self._tell_wells(frame, Condition.SPILL, active, scores),
             *self._tell_wells(frame, Condition.OBSTRUCTED, self._obstruction.alarming),
         ]
 
-    def _score(self, crops: U8) -> F32:
+    def _checked(self, scores: F32) -> F32:
         """NaN where a well is out of service; ModelError where the model judges a well in service to be no number."""
-        scores = np.where(self.wells.in_service, self._senses.scorer.score(crops), np.float32(np.nan))
+        scores = np.where(self.wells.in_service, scores, np.float32(np.nan))
         if bad := np.flatnonzero(self.wells.in_service & ~np.isfinite(scores)).tolist():
             raise ModelError(
                 f"the model gives no finite score for {len(bad)} wells, such as {self.wells.ids[bad[0]]}; "

@@ -170,15 +170,15 @@ _WEDGED = """
 import sys, threading
 from pathlib import Path
 from spillwatch.watch.pipeline import Pipeline
-step, wedge = Pipeline.step, Path(sys.argv.pop(1))
+see, wedge = Pipeline.see, Path(sys.argv.pop(1))
 def stuck(self, item):
     if wedge.exists():
         wedge.unlink()
         lock = threading.Lock()
         lock.acquire()
         lock.acquire()
-    return step(self, item)
-Pipeline.step = stuck
+    return see(self, item)
+Pipeline.see = stuck
 from spillwatch.cli import main
 main()
 """

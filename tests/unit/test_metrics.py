@@ -40,6 +40,8 @@ def figures() -> Figures:
         connected=True,
         outbox=4,
         loop_age_s=0.25,
+        device="cuda",
+        device_losses=2,
     )
 
 
@@ -68,6 +70,8 @@ def test_every_figure_has_its_place() -> None:
         "spillwatch_info,site=line,version=0.1.0": 1,
         "spillwatch_loop_age_seconds": 0.25,
         "spillwatch_degraded": 1,
+        "spillwatch_on_gpu": 1,
+        "spillwatch_gpu_losses_total": 2,
         "spillwatch_frames_total,camera=cam1": 1000,
         "spillwatch_dropped_total,camera=cam1": 7,
         "spillwatch_damaged_total,camera=cam1": 3,

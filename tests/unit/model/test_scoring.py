@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spillwatch.errors import ModelError
+from spillwatch.model import scoring
 from spillwatch.model.architecture import Architecture
 from spillwatch.model.network import PyramidNetwork, build, patches_of, pictures_of
 from spillwatch.model.scoring import Scorer
@@ -88,7 +89,7 @@ def test_no_score_is_zero_even_of_perfect_wells(bundle: Bundle) -> None:
 
 
 def test_cuda_without_a_gpu_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(scoring, "_has_driver", lambda: False)
     with pytest.raises(ModelError, match=r"set model\.device to 'cpu' or 'auto'"):
         Scorer(bundle, "cuda")
     assert Scorer(bundle, "auto").device == "cpu"
