@@ -323,6 +323,7 @@ def model_list(config: Path) -> None:
 @click.argument("candidate", type=FILE)
 @click.argument("archives", type=THING, nargs=-1, metavar="[VIDEO|FOLDER]...")
 @CONFIG
+@click.option("--state", type=DIRECTORY, help="State directory, instead of the settings' own.")
 @click.option("--wells", type=FILE, help="Wells of these videos (default: truth beside a video, or wells.toml).")
 @click.option("--clips", type=click.IntRange(0), default=40, show_default=True, help="Evidence clips to watch again.")
 @_plain_errors

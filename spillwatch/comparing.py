@@ -46,6 +46,7 @@ class Job:
 
     candidate: Path
     archives: Sequence[Path] = ()
+    state: Path | None = None
     wells: Path | None = None
     clips: int = 40
     on_clip: Callable[[int, int | None], None] = lambda _done, _total: None
@@ -72,6 +73,9 @@ class _Bench:
 def compare(settings: Settings, job: Job) -> Comparison:
     """Look at everything there is, and write ``CANDIDATE.comparison.json`` and ``.html`` beside the candidate."""
     build.one_core_each()
+    if job.state:
+        state = settings.state.model_copy(update={"directory": job.state})
+        settings = settings.model_copy(update={"state": state})
     live = build.judge(settings.model)
     candidate = build.judge(ModelSettings(path=job.candidate, device=settings.model.device))
     if candidate.bundle.preprocessing != live.bundle.preprocessing:

@@ -58,6 +58,7 @@ class Contest:
         self._detector = detector
         self._cases: dict[str, Case] = {}
         self._unseen: list[Case] = []
+        self._begun = False
         self.opened: list[Case] = []
         """Cases that began at the last step."""
 
@@ -77,6 +78,10 @@ class Contest:
 
     def step(self, view: View, scores: F32, at: datetime) -> list[Case]:
         """The candidate's (wells,) scores, NaN where a well is not watched, to the cases that are over."""
+        if not self._begun:  # what stands already is nobody's news
+            self._begun = True
+            told = [case.well for case in self._cases.values()]
+            self._detector.resume(view.active & ~np.isin(self._wells, told))
         before = self._detector.active
         active = self._detector.step(view.time_s, scores, view.covered)
         self.opened = [self._cases[case.well] for case in self._unseen]

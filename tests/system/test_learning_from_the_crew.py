@@ -87,9 +87,8 @@ def compared(site: Site, visitor: Visitor, alarm: str) -> None:
     refused = spillwatch("model", "promote", site.folder / "candidate.safetensors", "--config", site.config)
     assert (refused.exit_code, "--anyway" in refused.stderr) == (1, True)
     assert visitor.post("/api/judgements", {"alarm": alarm, "verdict": True, "note": "it was one"})["ok"]
-    assert "no worse: it may be promoted" in ok(
-        "model", "compare", site.folder / "candidate.safetensors", "--config", site.config
-    )
+    words = (site.folder / "candidate.safetensors", "--config", site.config, "--state", site.folder / "state")
+    assert "no worse: it may be promoted" in ok("model", "compare", *words)
     found = json.loads((site.folder / "candidate.comparison.json").read_text())
     (seen,) = [each for each in found["said"] if each["where"] == "evidence"]
     assert (seen["what"], seen["true"], seen["live"], seen["candidate"]) == (alarm, True, True, True)

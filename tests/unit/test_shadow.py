@@ -116,6 +116,17 @@ def test_a_blind_camera_is_no_evidence_to_the_candidate_either(tmp_path: Path) -
     assert not pair.shadow.work()
 
 
+def test_an_alarm_that_stands_already_is_no_case_of_the_candidate(tmp_path: Path) -> None:
+    before = Pair(tmp_path / "before")
+    before.watch(2, [SPILL, NORMAL, NORMAL], [SPILL, NORMAL, NORMAL])
+    after = Pair(tmp_path)
+    after.line = before.line
+    after.shadow._cameras["cam"].pipeline = before.line.pipeline  # as a reload leaves it
+    after.watch(2, [SPILL, NORMAL, NORMAL], [SPILL, NORMAL, NORMAL])
+    after.watch(6, [NORMAL] * 3, [NORMAL] * 3)
+    assert after.kept()[1] == []
+
+
 class BrokenScorer(TableScorer):
     def score(self, crops: U8) -> Any:  # noqa: ARG002 - as the protocol has it
         raise RuntimeError("its weights are of lead")
