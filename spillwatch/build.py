@@ -33,6 +33,7 @@ from spillwatch.watch.priorities import FloodCounter
 from spillwatch.wells import wellmap
 from spillwatch.wells.cropping import Cropper
 from spillwatch.wells.looking import Looker
+from spillwatch.wells.painting import Painter
 from spillwatch.wells.registration import Registrar
 from spillwatch.wells.surround import Surround
 
@@ -141,6 +142,7 @@ def pipeline(
         crop=Cropper(wells, judge.bundle.preprocessing),
         surround=surround,
         scorer=judge.scorer,
+        paint=Painter(wells),
     )
     deciders = Deciders(
         health=Health(),
@@ -162,6 +164,11 @@ def alarms(camera: str, site: Site, memory: Memory | None) -> Alarms:
         evidence=site.evidence,
         memory=memory,
     )
+
+
+def test_alarms(camera: str, site: Site) -> Alarms:
+    """Those of one self-test, which count in no flood but have their numbers among all events."""
+    return Alarms(camera, model=site.judge.bundle.name, next_seq=site.next_seq)
 
 
 def detector(wells: int, judge: Judge, detection: DetectionSettings) -> SpillDetector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import getpass
 import json
 import logging
 import math
@@ -124,6 +125,28 @@ def watch(config: Path | None, once: bool, **said: Any) -> None:
     from spillwatch.viewing import view
 
     view(settings.model_copy(update={"mqtt": mqtt}), once=once)
+
+
+@main.command("self-test")
+@click.option("--config", type=FILE, required=True, help="Settings file of the daemon, or one that names its broker.")
+@click.option("--camera", help="Camera to test; where there is one alone, it is meant.")
+@click.option("--well", help="Well to paint the spill into (default: the next in turn).")
+@click.option("--by", default=getpass.getuser, show_default="the user", help="Who asks, for the audit log.")
+@_plain_errors
+def self_test(config: Path, camera: str | None, well: str | None, by: str) -> None:
+    """Have the running daemon prove itself: a painted spill through one well, to the broker and back."""
+    from spillwatch.config import load
+    from spillwatch.selftest import order
+
+    told = order(load(config), camera=camera, well=well, by=by)
+    where = f"camera {told['camera']}, well {told['well']}"
+    if not told["ok"]:
+        _fail(SpillwatchError(f"{where}: the self-test {'failed' if told['ok'] is False else 'could not be made'}: "
+                              f"{told['reason']}"))  # fmt: skip
+    click.echo(
+        f"{where}: passed; from the picture that raised it to the broker and back {told['delivery_ms']:.0f} ms, "
+        f"from the first painted one {told['delay_ms']:.0f} ms"
+    )
 
 
 def _looking_back(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -261,6 +261,17 @@ class EvidenceSettings(Section):
     """... and no more than so many bytes of it: the oldest goes first."""
 
 
+class SelfTestSettings(Section):
+    """A painted spill through one well of each camera, to the broker and back; `test` is true in its events."""
+
+    enabled: bool = False
+    """True: test on a schedule. First see to it that sirens leave out events with `test: true`."""
+    every_s: Annotated[float, Field(ge=10, le=604800)] = 900.0
+    """Each camera is tested so often, one well after another: 84 wells take 21 hours."""
+    timeout_s: Annotated[float, Field(ge=2, le=120)] = 10.0
+    """Its event must be back from the broker within this; otherwise self_test_failed is raised."""
+
+
 class PageSettings(Section):
     """The operators' page: a small web server for browsers."""
 
@@ -397,6 +408,7 @@ class Settings(BaseSettings):
     events: EventsSettings = EventsSettings()
     state: StateSettings = StateSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    self_test: SelfTestSettings = SelfTestSettings()
     page: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
     cameras: tuple[CameraSettings, ...] = ()
@@ -409,6 +421,8 @@ class Settings(BaseSettings):
     def _reachable(self) -> Settings:
         if self.homeassistant.enabled and not self.mqtt.enabled:
             raise ValueError("homeassistant.enabled needs mqtt.enabled: it finds the cameras over that connection")
+        if self.self_test.enabled and not self.mqtt.enabled:
+            raise ValueError("self_test.enabled needs mqtt.enabled: its event goes to the broker and back")
         return self
 
     @model_validator(mode="after")

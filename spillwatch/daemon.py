@@ -20,8 +20,9 @@ from spillwatch.errors import ConfigError, SpillwatchError
 from spillwatch.lineup import Cameras, Lineup, Unit
 from spillwatch.metrics import Figures, Metrics
 from spillwatch.model import stock
+from spillwatch.proving import Proving
 from spillwatch.publish.base import Counters, Request
-from spillwatch.records import SITE, Answer, CameraState, Frame, WellState
+from spillwatch.records import SITE, Answer, CameraState, Frame, Verb, WellState
 from spillwatch.rounds import Step, steps
 from spillwatch.service import Service, give_back_memory, keep_memory_together, on_signals
 from spillwatch.shade import Shade
@@ -84,6 +85,7 @@ class Daemon:
         self._metrics = Metrics(self._figures, site=settings.site, version=version("spillwatch")) if wanted else None
         self._lineup: Lineup
         self._telling: Telling
+        self._proving: Proving
 
     def stop(self) -> None:
         """End the loop soon; safe in a signal handler."""
@@ -106,6 +108,7 @@ class Daemon:
             self._telling = Telling(self._store, self._lineup.site)
             self._shade.have(self._settings, self._lineup)
             stack.callback(self._shade.end)
+            self._proving = Proving(lambda: self._settings.self_test, self._telling)
             if self._witness:
                 stack.enter_context(self._witness)
             leaving: list[threading.Thread] = []
@@ -154,6 +157,7 @@ class Daemon:
             for unit in self._lineup.units:
                 self._look_after(unit)
             self._attend()
+            self._proving.attend(self._lineup, *_now())
             if self._settings.page.enabled:
                 self._window.attend()
                 self._show()
@@ -179,6 +183,8 @@ class Daemon:
         if self._witness and isinstance(item, Frame):  # pictures come after the alarm, and never before it
             self._witness.look(unit.pipeline, self._scorer, item, events)
         self._shade.look(unit.pipeline, item, events)
+        if isinstance(item, Frame):
+            self._proving.saw(unit, item)
 
     def _count(self, step: Step, frame: Frame) -> None:
         unit = step.unit
@@ -285,6 +291,10 @@ class Daemon:
     def obey(self, command: Command, answer: Answer) -> None:
         """Have a command done; raises CommandError."""
         at, time_s = _now()
+        if command.command == Verb.SELF_TEST:
+            self._proving.ask(command, self._lineup, time_s)
+            self.keep(answer)
+            return
         if command.camera == SITE:
             alarms = self._telling.site_alarms
             events = alarms.obey(command, Moment(at=at, time_s=time_s))

@@ -97,7 +97,7 @@ class Metrics(Collector):
 
     def publish(self, message: Message) -> None:
         """A publisher to whom everything is told; he counts the alarms that are raised."""
-        if isinstance(message, AlarmEvent) and message.raises:
+        if isinstance(message, AlarmEvent) and message.raises and not message.test:
             self._raised.labels(message.camera, message.condition).inc()
 
     def text(self) -> bytes:
@@ -122,6 +122,7 @@ class Metrics(Collector):
         yield _ages("frame_age_seconds", "Age of the newest frame that was judged.", self._frame_s, now_s)
         yield _ages("score_age_seconds", "Age of the newest frame in which wells were scored.", self._score_s, now_s)
         yield from _states(figures.statuses)
+        yield from _self_tests(figures.statuses)
         yield _alarms(figures.alarms)
         yield from _delivery(figures)
         if figures.shadow:
@@ -169,6 +170,24 @@ def _states(statuses: Sequence[CameraStatus]) -> Iterator[Metric]:
         for well_state, count in status.wells.items():
             wells.add_metric([status.camera, well_state], count)
     yield from (cameras, rates, wells)
+
+
+def _self_tests(statuses: Sequence[CameraStatus]) -> Iterator[Metric]:
+    told = {
+        "ok": "1 if the camera's last self-test passed, 0 if it failed or could not be made.",
+        "passed_timestamp_seconds": "When one of the camera's self-tests last passed, since the epoch.",
+        "delay_seconds": "From a painted spill's first picture to its event's return from the broker.",
+    }
+    families = {name: GaugeMetricFamily(f"spillwatch_self_test_{name}", about, labels=["camera"])
+                for name, about in told.items()}  # fmt: skip
+    for status in statuses:
+        if test := status.self_test:
+            families["ok"].add_metric([status.camera], bool(test.ok))
+            if test.passed_at:
+                families["passed_timestamp_seconds"].add_metric([status.camera], test.passed_at.timestamp())
+            if test.delay_ms is not None:
+                families["delay_seconds"].add_metric([status.camera], test.delay_ms / 1000)
+    yield from families.values()
 
 
 def _alarms(alarms: Sequence[AlarmEvent]) -> Metric:

@@ -214,6 +214,7 @@ class Condition(StrEnum):
     COMMON_CAUSE = "common_cause"
     OVERLOAD = "overload"
     STORAGE = "storage"
+    SELF_TEST_FAILED = "self_test_failed"
 
 
 class AlarmState(StrEnum):
@@ -305,6 +306,7 @@ class Verb(StrEnum):
     UNSHELVE = "unshelve"
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
+    SELF_TEST = "self_test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,11 +440,28 @@ HEARTBEAT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """What became of a camera's last self-test: ``ok`` is None where it could not be made, and ``reason`` says why.
+
+    ``delay_ms`` runs from the capture of the first painted picture to the event's return from the broker,
+    ``delivery_ms`` from the capture of the one that raised it. ``passed_at`` is when one last passed in this run.
+    """
+
+    at: datetime
+    well: str | None
+    ok: bool | None
+    reason: str | None = None
+    delay_ms: float | None = None
+    delivery_ms: float | None = None
+    passed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStatus:
     """Retained: what a camera's wells can count on, in this ``state`` since ``since``, told every ``heartbeat_s``.
 
     ``last_frame_age_s`` is None before the first frame, ``last_score_age_s`` before the first that wells were scored
-    in. ``wells`` counts them by their state; a blind camera watches none.
+    in. ``wells`` counts them by their state; a blind camera watches none. ``self_test`` is the last of this run.
     """
 
     camera: str
@@ -455,6 +474,7 @@ class CameraStatus:
     last_score_age_s: float | None = None
     wells: dict[WellState, int] = field(default_factory=dict)
     heartbeat_s: float = HEARTBEAT_S
+    self_test: SelfTest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -529,6 +549,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         # An alarm that readers refuse for its NaN would be worse than one without its score
         return value if math.isfinite(value) else None
+    if isinstance(value, SelfTest):
+        return {column.name: _plain(getattr(value, column.name)) for column in fields(value)}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -88,6 +88,11 @@ class Telling:
         self._store.record(events, {alarms.camera: alarms.memory()}, answers)
         self.publish(events)
 
+    def tell_test(self, events: Sequence[AlarmEvent]) -> None:
+        """Events of a self-test: numbered, kept and told like all others, but no camera remembers them."""
+        self._store.record(events)
+        self.publish(events)
+
     def publish(self, messages: Sequence[Message]) -> None:
         """Events must have been kept before; see ``tell``."""
         for message in messages:

@@ -7,6 +7,7 @@ import queue
 import re
 import time
 from collections import deque
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,15 @@ from spillwatch.errors import PublishError
 from spillwatch.publish.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from paho.mqtt.client import MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
 
     from spillwatch.config import Settings
+
+Heard = queue.SimpleQueue[tuple[str, bytes] | PublishError]
+"""Topics and payloads as they come, or why none do."""
 
 SILENT_AFTER_S = 15.0
 """A camera's status is repeated every 5 s; when three have not come, nothing is known, and that is blindness."""
@@ -188,30 +192,33 @@ def view(settings: Settings, *, once: bool) -> None:
 
     Raises PublishError when the broker lets nobody in, and ``once`` when it says that spillwatch is not online.
     """
-    heard: queue.SimpleQueue[tuple[str, bytes] | PublishError] = queue.SimpleQueue()
-    client = _client(settings, heard.put)
+    heard: Heard = queue.SimpleQueue()
     site = Site(settings.base_topic, since_s=time.monotonic())
     console = Console()
-    client.loop_start()
-    try:
+    with suppress(KeyboardInterrupt), connected(settings, heard.put):
         if once:
-            _hear(site, heard, until_s=time.monotonic() + _GATHER_S)
+            gather(site, heard)
             console.print(draw(site, now_s=time.monotonic(), events=False))
-            if site.status.get("online") is not True:  # for scripts and health checks
-                raise PublishError(f"no spillwatch is online at this broker under {site.base}/; check that it runs")
+            check_online(site)
             return
         with Live(draw(site, now_s=time.monotonic()), console=console, screen=True, auto_refresh=False) as live:
             while True:
                 _hear(site, heard, until_s=time.monotonic() + _LOOK_S)
                 live.update(draw(site, now_s=time.monotonic()), refresh=True)
-    except KeyboardInterrupt:
-        return
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
-def _hear(site: Site, heard: queue.SimpleQueue[tuple[str, bytes] | PublishError], *, until_s: float) -> None:
+def gather(site: Site, heard: Heard) -> None:
+    """Hear what the broker retains of the site."""
+    _hear(site, heard, until_s=time.monotonic() + _GATHER_S)
+
+
+def check_online(site: Site) -> None:
+    """PublishError when the broker does not say that spillwatch is online: for scripts and health checks."""
+    if site.status.get("online") is not True:
+        raise PublishError(f"no spillwatch is online at this broker under {site.base}/; check that it runs")
+
+
+def _hear(site: Site, heard: Heard, *, until_s: float) -> None:
     while (left_s := until_s - time.monotonic()) > 0:
         try:
             item = heard.get(timeout=left_s)
@@ -222,8 +229,19 @@ def _hear(site: Site, heard: queue.SimpleQueue[tuple[str, bytes] | PublishError]
         site.hear(*item, now_s=time.monotonic())
 
 
+@contextmanager
+def connected(settings: Settings, put: Callable[[tuple[str, bytes] | PublishError], None]) -> Iterator[Client]:
+    """A client that hears all of the site, with a name of its own so that nobody is thrown out."""
+    client = _client(settings, put)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
 def _client(settings: Settings, put: Callable[[tuple[str, bytes] | PublishError], None]) -> Client:
-    """Connected, with a name of its own so that nobody is thrown out; it listens and never publishes."""
     mqtt = settings.mqtt
     where = f"{mqtt.host}:{mqtt.resolved_port}"
     client = Client(CallbackAPIVersion.VERSION2, client_id="", protocol=MQTTProtocolVersion.MQTTv5)

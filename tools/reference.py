@@ -48,6 +48,7 @@ _MEANINGS = {
     Condition.COMMON_CAUSE: "many wells change at once: light, steam, not a spill of each",
     Condition.OVERLOAD: "this machine cannot look at every picture",
     Condition.STORAGE: "the disk does not keep what happens now",
+    Condition.SELF_TEST_FAILED: "a painted spill did not make its way to the broker and back",
 }
 _WHOSE = {Condition.SPILL: "well", Condition.OBSTRUCTED: "well", Condition.STORAGE: "site"}
 

@@ -142,6 +142,10 @@ class Link:
                 # Not TLS's own shutdown, which takes the session from under paho's thread
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
+    def unsubscribe(self, topic: str) -> None:
+        if self._client:
+            self._client.unsubscribe(topic)
+
     def stop(self, within_s: float, *, publish_will: bool = False) -> None:
         """Disconnect and end paho's thread; ``publish_will`` lets the broker say in our place that we are gone."""
         self._leaving = True

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
@@ -38,6 +39,7 @@ LEAVE_TIMEOUT_S = 1.5  # all of leaving: a service that is told to stop must sto
 DENIED_PAUSE_S = 30.0  # until events are tried again after the broker's access list denied them
 UNANSWERED_S = 30.0  # for a broker that answers pings and acknowledges nothing; a busy one takes a second or two
 LONGEST_RESPONSE_TOPIC = 256
+MAX_ECHOES = 100
 
 log = structlog.get_logger()
 
@@ -63,13 +65,16 @@ class MqttPublisher:
         self._identity = identity
         self._base = identity.base
         self._wait_for_broker = wait_for_broker
-        self._outbox = outbox if outbox is not None else MemoryOutbox()
+        self.outbox = outbox if outbox is not None else MemoryOutbox()
         self._inbox = Inbox(wake) if wake else None
+        self._wake = wake
+        self._listening = False
+        self._echoes: deque[tuple[bytes, float]] = deque(maxlen=MAX_ECHOES)
         will = Will(topic=self._status_topic, payload=self._status(online=False, since=None))
         self._link = Link(settings, client_id=identity.client_id, will=lambda: will, owner=self)
         # Guards what follows; never held while paho is called, since paho calls back with locks of its own held
         self._changed = threading.Condition()
-        self._queue = Queue(self._outbox, events_topic=f"{self._base}/alarms")
+        self._queue = Queue(self.outbox, events_topic=self._events_topic)
         self._degraded: tuple[str, ...] = ()
         self._since: datetime | None = None
         self._denied: set[str] = set()
@@ -115,13 +120,15 @@ class MqttPublisher:
             left = len(self._queue)
         self._link.stop(start + LEAVE_TIMEOUT_S - time.monotonic(), publish_will=left > 0)
         if left:
-            write = log.error if isinstance(self._outbox, MemoryOutbox) else log.warning
-            write("mqtt.undelivered", broker=self._link.where, messages=left, events=len(self._outbox))
+            write = log.error if isinstance(self.outbox, MemoryOutbox) else log.warning
+            write("mqtt.undelivered", broker=self._link.where, messages=left, events=len(self.outbox))
 
     def publish(self, message: Message) -> None:
         """Queue it; events must come in the order of their ``seq``. Raises PublishError if nothing is sent now."""
         with self._changed:
             match message:
+                case AlarmEvent(test=True):
+                    self._queue.append(message)  # a standing alarm stays what the well's retained topic holds
                 case AlarmEvent(camera=camera, well=well):
                     self._queue.retain(self._topic(camera, well, "alarm"), encode(message))
                     self._queue.append(message)
@@ -172,6 +179,19 @@ class MqttPublisher:
             self._queue.retain(topic, payload)
         self._send_next()
 
+    def listen(self, *, on: bool) -> None:
+        """Hear the topic of all events too, as anybody would who is told by the broker."""
+        self._listening = on
+        if on:
+            self._echoes.clear()
+            self._link.subscribe(self._events_topic)
+        else:
+            self._link.unsubscribe(self._events_topic)
+
+    def echoes(self) -> list[tuple[bytes, float]]:
+        """What has come on that topic since the last call, and when (monotonic seconds)."""
+        return [self._echoes.popleft() for _ in range(len(self._echoes))]
+
     def requests(self) -> list[Request]:
         """The commands that have come since the last call."""
         return self._inbox.take() if self._inbox else []
@@ -190,6 +210,10 @@ class MqttPublisher:
     @property
     def _status_topic(self) -> str:
         return f"{self._base}/status"
+
+    @property
+    def _events_topic(self) -> str:
+        return f"{self._base}/alarms"
 
     def _topic(self, camera: str, well: str | None, last: str) -> str:
         levels = [camera, last] if well is None else [camera, well, last]
@@ -240,6 +264,8 @@ class MqttPublisher:
             self._changed.notify_all()
         if self._inbox:
             self._link.subscribe(f"{self._base}/cmd")
+        if self._listening:
+            self._link.subscribe(self._events_topic)
         self._send_next()
 
     def on_down(self) -> None:
@@ -264,7 +290,12 @@ class MqttPublisher:
         self._send_next()
 
     def on_message(self, message: MQTTMessage) -> None:
-        """The link's owner: a command."""
+        """The link's owner: a command, or an event that we listen for."""
+        if message.topic == self._events_topic:
+            self._echoes.append((bytes(message.payload), time.monotonic()))
+            if self._wake:
+                self._wake()
+            return
         if not self._inbox:
             return
         properties = message.properties

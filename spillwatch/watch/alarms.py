@@ -221,6 +221,8 @@ class Alarms:
                 return lifecycle.release(point, AlarmState.SHELVED, now_s=now_s)
             case Verb.IN_SERVICE:
                 return lifecycle.release(point, AlarmState.OUT_OF_SERVICE, now_s=now_s)
+            case Verb.SELF_TEST:
+                raise CommandError("a self-test changes no alarm")
 
     def _point(self, well: str | None) -> Point:
         return self._points.get(well, Point())

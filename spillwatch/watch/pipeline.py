@@ -11,6 +11,7 @@ from spillwatch.errors import CommandError, ModelError
 from spillwatch.records import CameraState, Condition, Frame, Verb, View, WellState
 from spillwatch.watch.alarms import Moment
 from spillwatch.watch.overload import Overload
+from spillwatch.watch.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,6 +74,14 @@ class Scorer(Protocol):
         ...
 
 
+class Paint(Protocol):
+    """Paints a spill, for self-tests."""
+
+    def __call__(self, frame: Frame, well: int, shift: Shift) -> Frame:
+        """A copy of a frame with a spill in the well of this row, wells being moved by ``shift`` pixels (x, y)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Senses:
     """What other rooms know of pictures, handed in by build.py."""
@@ -82,6 +91,7 @@ class Senses:
     crop: Crop
     surround: Surround
     scorer: Scorer
+    paint: Paint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +183,18 @@ class Pipeline:
         for i in np.flatnonzero(~self.wells.in_service):
             states[i] = WellState.OUT_OF_SERVICE
         return states
+
+    def watched(self) -> list[str]:
+        """The wells that a self-test may go through: seen, in service, not shelved, not spilling."""
+        if self.camera_state == CameraState.BLIND:
+            return []
+        spilling = {well for condition, well in self.alarms.active() if condition == Condition.SPILL}
+        states = zip(self.wells.ids, self.well_states(), strict=True)
+        return [well for well, state in states if state == WellState.WATCHING and well not in spilling]
+
+    def rehearse(self, well: str, alarms: Alarms) -> Rehearsal:
+        """A spill painted into this well from now on, beside what goes on; ``alarms`` are those of the test."""
+        return Rehearsal(well, self._places[well], detector=self._detector, senses=self._senses, alarms=alarms)
 
     def step(self, item: Frame | Gap) -> list[AlarmEvent]:
         """What is news after this frame, or after the camera was found blind."""
@@ -298,6 +320,7 @@ class Pipeline:
     def _rate(self) -> tuple[CameraState, str | None]:
         hidden = int(self._obstruction.obstructed.sum())
         doubts = (
+            ((Condition.SELF_TEST_FAILED, None) in self.alarms.holding(), "the self-test failed"),
             (self._detector.common, "common cause: something lifts many wells at once"),
             (self._overload.active, "overload: frames come faster than they can be looked at"),
             (self._health.late, "pictures come late"),

@@ -16,6 +16,8 @@ PRIORITIES = {
     Condition.CAMERA_SHIFTED: Priority.HIGH,
     Condition.CAMERA_BLURRED: Priority.HIGH,
     Condition.CAMERA_LATE: Priority.HIGH,
+    # Whoever is not told of a painted spill will not be told of a real one either.
+    Condition.SELF_TEST_FAILED: Priority.HIGH,
     Condition.COMMON_CAUSE: Priority.MEDIUM,
     Condition.OBSTRUCTED: Priority.MEDIUM,
     Condition.OVERLOAD: Priority.MEDIUM,

@@ -11,7 +11,7 @@ from spillwatch.records import HEARTBEAT_S, CameraState, CameraStatus, WellState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spillwatch.records import Frame
+    from spillwatch.records import Frame, SelfTest
     from spillwatch.watch.pipeline import Pipeline
 
 
@@ -21,13 +21,14 @@ class StatusBoard:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._wells: list[WellState | None] = [None] * len(pipeline.wells)
-        self._told: tuple[CameraState, str | None] | None = None
+        self._told: tuple[CameraState, str | None, SelfTest | None] | None = None
         self._told_s = 0.0
         self._since: tuple[CameraState, datetime] | None = None
         self._frames = 0
         self._last_frame_s: float | None = None
         self._last_score_s: float | None = None
         self.last: CameraStatus | None = None
+        self.self_test: SelfTest | None = None
 
     def count(self, frame: Frame) -> int:
         """A frame has been through the pipeline; how many wells have a score in it."""
@@ -51,7 +52,7 @@ class StatusBoard:
                 if state != told
             ]
             self._wells = list(states)
-        now = (self._pipeline.camera_state, self._pipeline.reason)
+        now = (self._pipeline.camera_state, self._pipeline.reason, self.self_test)
         elapsed_s = time_s - self._told_s
         if now != self._told or elapsed_s >= HEARTBEAT_S:
             self.last = self._camera_status(states, at, time_s, elapsed_s)
@@ -76,6 +77,7 @@ class StatusBoard:
             since=self._since[1],
             last_score_age_s=_age_s(self._last_score_s, time_s),
             wells=counts,
+            self_test=self.self_test,
         )
 
 

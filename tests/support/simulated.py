@@ -56,10 +56,17 @@ class TableScorer:
 
     def __init__(self, count: int) -> None:
         self.next: F32 = np.full(count, NORMAL, np.float32)
+        self.painted: int | None = None
+        """The well that is painted over in the crops to come."""
+        self.painted_score = SPILL
 
     def score(self, crops: U8) -> F32:
         assert len(crops) == len(self.next)
-        return self.next
+        painted, self.painted = self.painted, None
+        scores = self.next.copy()
+        if painted is not None:
+            scores[painted] = self.painted_score
+        return scores
 
 
 class SimulatedLine:
@@ -91,6 +98,7 @@ class SimulatedLine:
                 crop=lambda _frame, _shift: np.zeros((count, 3, 32, 32), np.uint8),
                 surround=lambda _frame, _shift: self.rings,
                 scorer=self.scorer,
+                paint=self._paint,
             ),
             deciders=Deciders(
                 health=Health(),
@@ -100,6 +108,10 @@ class SimulatedLine:
             alarms=Alarms("cam", model="table", next_seq=itertools.count(1).__next__, settings=alarms, memory=memory),
             media_clock=True,
         )
+
+    def _paint(self, frame: Frame, well: int, _shift: tuple[float, float]) -> Frame:
+        self.scorer.painted = well
+        return frame
 
     @property
     def time_s(self) -> float:

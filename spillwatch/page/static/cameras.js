@@ -1,7 +1,7 @@
 // Cameras: the live picture with wells drawn over it, and the table as a map. Pictures are asked for only while seen.
 
 import { html, keep, say, svg } from "./make.js";
-import { condition, t } from "./words.js";
+import { condition, t, timeOfDay } from "./words.js";
 
 const EVERY_MS = 300;
 
@@ -101,7 +101,8 @@ class Card {
     this.cry.classList.toggle("flash", blind && !gone && !own?.acked);
     say(this.cry.querySelector("strong"), t("blind"));
     say(this.cry.querySelector("span"), own ? condition(own.condition) : camera.reason ?? "");
-    say(this.note, [!blind && `${camera.fps.toFixed(0)} ${t("fps")}`, camera.reason].filter(Boolean).join(" · "));
+    const test = camera.self_test?.ok && t("tested", { time: timeOfDay(camera.self_test.at), well: camera.self_test.well });
+    say(this.note, [!blind && `${camera.fps.toFixed(0)} ${t("fps")}`, camera.reason, test].filter(Boolean).join(" · "));
     if (!this.plan) return;
     this.plan.wells.forEach((well, index) => {
       const look = wellLook(camera, well, alarms, gone);
