@@ -89,8 +89,9 @@ class DeviceProcess:
                 os.pwrite(weights, save(bundle.state), 0)
                 files = {"channel": theirs.fileno(), "memory": memory, "weights": weights}
                 order = Order(device=device, plain=plain, architecture=asdict(bundle.architecture), most=most, **files)
+                # -P: what lies in the folder where we were started is not taken for us.
                 self._process = subprocess.Popen(  # noqa: S603 (ourselves)
-                    [sys.executable, "-m", "spillwatch.model.device_worker", json.dumps(asdict(order))],
+                    [sys.executable, "-P", "-m", "spillwatch.model.device_worker", json.dumps(asdict(order))],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},

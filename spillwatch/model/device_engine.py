@@ -116,6 +116,8 @@ class DeviceEngine:
             code = torch.cuda.cudart().cudaHostRegister(host.data_ptr(), size, 0)  # type: ignore[no-untyped-call]
             if int(code) or not host.is_pinned():
                 self.notes.append(f"memory is not pinned: cudaHostRegister gave {int(code)}")
+                with contextlib.suppress(RuntimeError):  # what it refused is told again, by whichever call comes next
+                    self._scores.zero_()
 
     def _try_halves(self, wells: int, halves: Sequence[torch.dtype]) -> None:
         exact = errors(self._network, self._pixels[:wells])
