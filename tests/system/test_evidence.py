@@ -14,26 +14,25 @@ from tools.rig import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-BEFORE_S, AFTER_S = 3.0, 4.0
-
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path, Scene(tmp_path))
 
 
-def test_a_spill_leaves_a_snapshot_a_strip_and_a_clip_that_plays(site: Site) -> None:
+@pytest.mark.parametrize(("before_s", "after_s"), [(3.0, 4.0), (10.0, 20.0)], ids=["short", "as by default"])
+def test_a_spill_leaves_a_snapshot_a_strip_and_a_clip_that_plays(site: Site, before_s: float, after_s: float) -> None:
     with site:
         site.configure(
-            *("[evidence]", "enabled = true", f"before_s = {BEFORE_S}", f"after_s = {AFTER_S}"),
+            *("[evidence]", "enabled = true", f"before_s = {before_s}", f"after_s = {after_s}"),
             *("[state]", 'directory = "state"'),
-            on_s=3.0,  # so that the stream has been seen for a while when it is raised
+            on_s=before_s,  # so that the stream has been seen for a while when it is raised
         )
         with site.daemon() as daemon:
             site.wait(lambda: site.events(condition="spill", active=True), daemon)
             event = site.events(condition="spill", active=True)[0]
             folder = site.folder / "state" / event["evidence"]
-            site.wait((folder / "clip.mp4").exists, daemon, within_s=30)
+            site.wait((folder / "clip.mp4").exists, daemon, within_s=after_s + 30)
             site.wait((folder / "crop-03.png").exists, daemon)
             assert site.command(command="ack", well=event["well"], by="ann")["ok"]
             assert daemon.terminate() < 2
@@ -47,7 +46,7 @@ def test_a_spill_leaves_a_snapshot_a_strip_and_a_clip_that_plays(site: Site) -> 
     times = [picture.time for picture in pictures]
     assert (pictures[0].width, pictures[0].height, times[0]) == (640, 400, 0)
     key_frame_s = 12 / FPS
-    assert BEFORE_S + AFTER_S - 0.5 <= times[-1] <= BEFORE_S + AFTER_S + key_frame_s + 0.5
+    assert before_s + after_s - 0.5 <= times[-1] <= before_s + after_s + key_frame_s + 0.5
     assert len(pictures) == pytest.approx(times[-1] * FPS, abs=3)
 
 
