@@ -83,7 +83,7 @@ def _fail(exc: SpillwatchError) -> NoReturn:
 @_plain_errors
 def run(config: Path) -> None:
     """Watch live cameras until SIGTERM: the daemon. SIGHUP reads the settings and wells anew."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     settings = load(config)
     _log_to_stderr(settings.log.level, settings.log.format)
@@ -97,7 +97,7 @@ def run(config: Path) -> None:
 @_plain_errors
 def check(config: Path) -> None:
     """Check a settings file, and the wells, profile, model, password and certificate files that it names."""
-    from spillwatch.config import load, strange_variables
+    from spillwatch.configfile import load, strange_variables
 
     settings = load(config)
     for sentence in strange_variables():
@@ -118,7 +118,7 @@ def check(config: Path) -> None:
 @_plain_errors
 def watch(config: Path | None, once: bool, **said: Any) -> None:
     """Show a site on the terminal, by what its broker says alone; Ctrl-C ends it."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     settings = load(config)
     mqtt = settings.mqtt.model_copy(update={key: value for key, value in said.items() if value is not None})
@@ -135,7 +135,7 @@ def watch(config: Path | None, once: bool, **said: Any) -> None:
 @_plain_errors
 def self_test(config: Path, camera: str | None, well: str | None, by: str) -> None:
     """Have the running daemon prove itself: a painted spill through one well, to the broker and back."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
     from spillwatch.selftest import order
 
     told = order(load(config), camera=camera, well=well, by=by)
@@ -173,7 +173,7 @@ def _looking_back(since: str) -> Callable[[Callable[..., None]], Callable[..., N
 def alarms(config: Path | None, style: str | None, **wanted: Any) -> None:
     """List the alarms that were active since then. The daemon may run meanwhile."""
     from spillwatch import history
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     rows = history.look(load(config), history.Wanted(**wanted))
     {"json": history.print_json, "csv": history.print_csv}.get(style or "", history.print_table)(rows)
@@ -186,7 +186,7 @@ def alarms(config: Path | None, style: str | None, **wanted: Any) -> None:
 def report(config: Path | None, out: Path, **wanted: Any) -> None:
     """Write a shift report: what the alarms amounted to, by the figures of ISA-18.2 and EEMUA 191."""
     from spillwatch import history, shift
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     shift.report(load(config), history.Wanted(**wanted), out)
     click.echo(f"wrote {out}", err=True)
@@ -209,7 +209,7 @@ def replay(config: Path | None, model: Path | None, **files: Any) -> None:
     """Watch a video, every frame of it, and say which well spilled and when."""
     if files["score"] and not files["truth"]:
         raise click.UsageError("--json needs --truth, to score against")
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
@@ -333,7 +333,7 @@ CONFIG = click.option("--config", type=FILE, required=True, help="The daemon's s
 @_plain_errors
 def model_list(config: Path) -> None:
     """Say which model is in force, since when, and which were before it."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
     from spillwatch.promoting import standing
 
     for row in standing(load(config)):
@@ -355,7 +355,7 @@ def compare(candidate: Path, config: Path, **options: Any) -> None:
 
     CANDIDATE.comparison.html and .json are written beside it.
     """
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     settings = load(config)
     _log_to_stderr("warning", "auto")
@@ -376,7 +376,7 @@ def compare(candidate: Path, config: Path, **options: Any) -> None:
 @_plain_errors
 def promote(candidate: Path, config: Path, anyway: str | None) -> None:
     """Put CANDIDATE in force under the name of the settings' model.path; the model of before is kept."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
     from spillwatch.promoting import promote as put
 
     click.echo(put(load(config), candidate, anyway=anyway))
@@ -388,7 +388,7 @@ def promote(candidate: Path, config: Path, anyway: str | None) -> None:
 @_plain_errors
 def rollback(config: Path, reason: str | None) -> None:
     """Put the model of before in force again."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
     from spillwatch.promoting import rollback as go_back
 
     click.echo(go_back(load(config), reason=reason))
@@ -415,7 +415,7 @@ def calibrate(
     config: Path | None, model: Path | None, normal: tuple[Path, ...], more: tuple[Path, ...], **options: Any
 ) -> None:
     """Set a camera's detection levels by a budget of false alarms, from videos of normal work."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
@@ -444,7 +444,7 @@ def score(config: Path | None, model: Path | None, wells_from_truth: bool, **opt
     """Watch every clip of FOLDERS that has a truth file: delays, misses and false alarms, at these and other levels."""
     if wells_from_truth and options["wells"]:
         raise click.UsageError("give --wells or --wells-from-truth, not both")
-    from spillwatch.config import load
+    from spillwatch.configfile import load
 
     settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
@@ -472,7 +472,7 @@ def backtest(config: Path | None, scheduler: str | None, workers: int | None, **
     """Watch whole archives of videos over many processes: compare models, calibrate budgets."""
     if scheduler and workers:
         raise click.UsageError("give --scheduler or --workers, not both")
-    from spillwatch.config import load
+    from spillwatch.configfile import load
     from spillwatch.spreading import Crew, check_installed
 
     settings = load(config)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def watch(seed: int, seconds: float, size: str, real: Path | None) -> dict[str, Any]:
     """Make and replay one line; its score and the conditions that were raised."""
-    from spillwatch.config import load
+    from spillwatch.configfile import load
     from spillwatch.replay import Job, replay
 
     with tempfile.TemporaryDirectory() as folder:

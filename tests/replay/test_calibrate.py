@@ -9,7 +9,8 @@ import pytest
 
 from spillwatch import calibrating, profile
 from spillwatch.calibrating import Footage, Job, calibrate, choose, parse_budget, sentences
-from spillwatch.config import DetectionSettings, load
+from spillwatch.config import DetectionSettings
+from spillwatch.configfile import load
 from spillwatch.errors import ConfigError
 from spillwatch.watch import budget
 from spillwatch.wells import wellmap

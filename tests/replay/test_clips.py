@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spillwatch.config import load
+from spillwatch.configfile import load
 from spillwatch.replay import Job, replay
 from spillwatch.wells import wellmap
 from tools.truth_wells import wells_of_truth

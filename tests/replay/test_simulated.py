@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spillwatch.config import load
+from spillwatch.configfile import load
 from spillwatch.records import Condition
 from spillwatch.replay import Job, replay
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from spillwatch.config import CameraSettings, MqttSettings, PageSettings, Settings, load, strange_variables
+from spillwatch.config import CameraSettings, MqttSettings, PageSettings, Settings
+from spillwatch.configfile import load, strange_variables
 from spillwatch.errors import ConfigError
 
 if TYPE_CHECKING:

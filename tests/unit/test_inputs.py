@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from spillwatch import config, inputs, pictures, profile, truth
+from spillwatch import config, configfile, inputs, pictures, profile, truth
 from spillwatch.errors import ConfigError, ModelError, SourceError, SpillwatchError, WellsError
 from spillwatch.model import bundle
 from spillwatch.preparing import locate
 from spillwatch.wells import wellmap
 
 LOADERS = {
-    "settings": (config.load, 'site = "line"\n'),
+    "settings": (configfile.load, 'site = "line"\n'),
     "wells": (wellmap.load, '[[wells]]\nid = "1"\nx = 9\ny = 9\nwidth = 9\nheight = 9\n'),
     "profile": (profile.load, ""),
     "model": (bundle.load, ""),
@@ -78,13 +78,13 @@ def test_a_file_of_any_size_is_refused_before_it_is_read(kind: str, tmp_path: Pa
         truth.load(path)
 
 
-@pytest.mark.parametrize("load", [config.load, wellmap.load, profile.load])
+@pytest.mark.parametrize("load", [configfile.load, wellmap.load, profile.load])
 def test_nesting_without_end_is_no_toml(load: object, tmp_path: Path) -> None:
     with pytest.raises(SpillwatchError, match="brackets within brackets"):
         load(a_file(tmp_path, "a = " + "[" * 5000, 0o600))  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("load", [config.load, wellmap.load, profile.load])
+@pytest.mark.parametrize("load", [configfile.load, wellmap.load, profile.load])
 def test_text_that_is_not_utf_8_is_named(load: object, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes("# Gr\u00fc\u00dfe".encode("latin-1"))
@@ -95,7 +95,7 @@ def test_text_that_is_not_utf_8_is_named(load: object, tmp_path: Path) -> None:
 def test_the_mark_that_windows_puts_first_is_no_fault(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"\xef\xbb\xbf" + LOADERS["settings"][1].encode())
-    assert config.load(path).site == "line"
+    assert configfile.load(path).site == "line"
     path.write_bytes(b"\xef\xbb\xbf" + LOADERS["wells"][1].encode())
     assert wellmap.load(path).ids == ("1",)
 

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from spillwatch import recording, sweep
 from spillwatch.cli import main
-from spillwatch.config import DetectionSettings, load
+from spillwatch.config import DetectionSettings
+from spillwatch.configfile import load
 from spillwatch.errors import ConfigError
 from spillwatch.recording import Recording
 from spillwatch.sweep import Job

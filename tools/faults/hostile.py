@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from spillwatch import build, config, profile, truth
+from spillwatch import build, config, configfile, profile, truth
 from spillwatch.errors import SpillwatchError
 from spillwatch.model import bundle
 from spillwatch.watch.commands import parse
@@ -199,7 +199,7 @@ def targets() -> list[Target]:
     model = bundle.default_path().read_bytes()
     return [
         Target("commands", "command.json", damaged_text(COMMAND), _command, 0.3),
-        Target("settings", "config.toml", damaged_text(SETTINGS), config.load, 0.2),
+        Target("settings", "config.toml", damaged_text(SETTINGS), configfile.load, 0.2),
         Target("wells files", "wells.toml", damaged_text(WELLS), wellmap.load, 0.2),
         Target("profiles", "profile.toml", damaged_text(PROFILE), profile.load, 0.05),
         Target("truth files", "truth.json", damaged_text(TRUTH), truth.load, 0.05),
