@@ -78,9 +78,8 @@ class Daemon:
         self._shade = Shade()
         self._desk = Desk(self, self._command_settings)
         orders = Orders(command=self._command, judge=self._judge, reload=self.reload_now)
-        self._window = Window(
-            settings.site, orders, wake=self._wake, evidence=settings.state.folder() if evidence else None
-        )
+        state = settings.state.folder()
+        self._window = Window(settings.site, orders, wake=self._wake, state=state, evidence=evidence)
         wanted = settings.page.enabled and settings.page.metrics
         self._metrics = Metrics(self._figures, site=settings.site, version=version("spillwatch")) if wanted else None
         self._lineup: Lineup

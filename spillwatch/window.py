@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spillwatch.errors import CommandError, SpillwatchError
@@ -20,11 +25,12 @@ from spillwatch.wells import editing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from spillwatch.records import Frame, Memory, Suppression, Wells
     from spillwatch.watch.pipeline import Pipeline
 
+REPORT_S = 60.0
+"""A report that takes longer is given up."""
 PATIENCE_S = 10.0
 """The page waits so long for the loop; a reload may take a second or two."""
 
@@ -48,9 +54,12 @@ class Window:
     The loop only puts new objects in place of old ones, which a reader sees whole; so nothing here waits for a lock.
     """
 
-    def __init__(self, name: str, orders: Orders, *, wake: Callable[[], None], evidence: Path | None = None) -> None:
+    def __init__(
+        self, name: str, orders: Orders, *, wake: Callable[[], None], state: Path, evidence: bool = False
+    ) -> None:
         self._name = name
-        self._evidence = evidence
+        self._state = state
+        self._evidence = state if evidence else None
         self._orders = orders
         self._wake = wake
         self._plans: dict[str, Plan] = {}
@@ -172,6 +181,21 @@ class Window:
             if not answer.ok and not begun.is_set():  # a reload that goes on takes the file back itself, or keeps to it
                 backup.replace(plan.wells_file)
             return answer
+
+    def report(self, since: str) -> str:
+        """By a process of its own: drawing takes a core for seconds, and memory that is given back with it."""
+        environment = {**os.environ, "SPILLWATCH_SITE": self._name}
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "report.html"
+            asked = ["report", "--state", str(self._state), "--since", since, "--out", str(out)]
+            words = [sys.executable, "-m", "spillwatch", *asked]
+            try:
+                subprocess.run(words, check=True, timeout=REPORT_S, capture_output=True, env=environment)  # noqa: S603
+                return out.read_text(encoding="utf-8")
+            except subprocess.CalledProcessError as exc:
+                raise SpillwatchError(f"no report: {exc.stderr.decode(errors='replace').strip()}") from exc
+            except (OSError, subprocess.TimeoutExpired) as exc:
+                raise SpillwatchError(f"no report: {exc}") from exc
 
     def wells_digest(self, camera: str) -> str:
         return editing.digest(self._plans[camera].wells_file)

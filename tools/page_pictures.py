@@ -117,6 +117,7 @@ def one_spill(scene: Scene) -> None:
     scene.sees("#banner", "Пролив")
     scene.shoot("spill-russian")
     scene.press("l")
+    evidence(scene)
     scene.press("s")
     scene.sees("dialog", "Shelve")
     scene.shoot("shelve")
@@ -137,6 +138,31 @@ def one_spill(scene: Scene) -> None:
     scene.sees("#banner", "No connection", within_s=3)
     time.sleep(2)
     scene.shoot("gone")
+
+
+def evidence(scene: Scene) -> None:
+    """What is kept of the spill, and the shift so far."""
+    board = scene.browser.current_url
+    for name, selector, within_s in (("evidence", "video", 60), ("report", "h1", 20)):
+        link = ".alarm .evidence" if name == "evidence" else "#reports a"
+        wait_until(
+            lambda link=link: scene.browser.find_element("css selector", link).get_attribute("href"), within_s=20
+        )
+        address = scene.browser.find_element("css selector", link).get_attribute("href")
+        wait_until(lambda: _there(scene, address, selector), within_s=within_s, what=name)  # noqa: B023
+        time.sleep(1)
+        scene.shoot(name)
+        scene.browser.get(board)
+        scene.sees("#cameras", "table-2")
+    scene.press("\ue014\ue014")
+    scene.sees(".list", "Spill")
+    scene.shoot("ended")
+    scene.press("\ue012\ue012")
+
+
+def _there(scene: Scene, address: str, selector: str) -> bool:
+    scene.browser.get(address)
+    return scene.count(selector) > 0
 
 
 def flood(scene: Scene) -> None:

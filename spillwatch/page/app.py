@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from spillwatch.page.shots import Shot
     from spillwatch.records import Answer
 
+REPORTS = ("8h", "24h", "7d")
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+"""A report carries its own style and pictures, and no script."""
 _STATIC = Path(__file__).parent / "static"
 _ENVIRONMENT = Environment(loader=PackageLoader("spillwatch.page"), autoescape=True, undefined=StrictUndefined)
 
@@ -45,6 +49,7 @@ def make_app(desk: Desk, *, metrics: Callable[[], bytes] | None = None) -> ASGIA
     routes: list[BaseRoute] = [
         Route("/", guard.page(pages.main)),
         Route("/wells", guard.page(pages.wells)),
+        Route("/report/{since}", guard.page(pages.report)),
         Route("/login", pages.form, methods=["GET"]),
         Route("/login", pages.login, methods=["POST"]),
         Route("/logout", guard.post(pages.logout), methods=["POST"]),
@@ -78,12 +83,21 @@ class _Pages:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._reporting = asyncio.Lock()
 
     async def main(self, _request: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
 
     async def wells(self, _request: Request) -> Response:
         return FileResponse(_STATIC / "wells.html")
+
+    async def report(self, request: Request) -> Response:
+        since = request.path_params["since"]
+        if since not in REPORTS:
+            return _refusal(f"there are reports of {', '.join(REPORTS)}", 404)
+        async with self._reporting:  # one at a time: it takes a core for some seconds
+            page = await run_in_threadpool(self._desk.site.report, since)
+        return HTMLResponse(page, headers={"Content-Security-Policy": _REPORT_POLICY})
 
     async def form(self, request: Request) -> Response:
         return self._form(request)

@@ -73,6 +73,11 @@ class Site(Protocol):
         """Rewrite the wells file whose text had this digest, keep the old one, and watch by the new one."""
         ...
 
+    def report(self, since: str) -> str:
+        """The shift report as an HTML page, since so long ago, such as ``8h``. It takes some seconds; raises
+        SpillwatchError where it cannot be made."""
+        ...
+
     def wells_digest(self, camera: str) -> str:
         """The digest of the wells file's text as it is now."""
         ...

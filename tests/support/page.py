@@ -143,6 +143,11 @@ class DrawnSite:
         self._plans[camera] = replace(plan, wells=wellmap.load(plan.wells_file), edition=plan.edition + 1)
         return Answer(ok=True, refused=None, request={"backup": backup.name, "by": by}, at=now)
 
+    def report(self, since: str) -> str:
+        if since == "7d":
+            raise SpillwatchError("there is no history")
+        return f"<!doctype html><title>Shift report</title><style>p {{ color: red }}</style><p>since {since}</p>"
+
     def wells_digest(self, camera: str) -> str:
         return editing.digest(self._plans[camera].wells_file)
 

@@ -55,6 +55,9 @@ class Visitor:
     def get(self, path: str) -> Any:
         return json.loads(self._request("GET", path).read())
 
+    def read(self, path: str) -> str:
+        return self._request("GET", path).read().decode()
+
     def post(self, path: str, body: dict[str, Any]) -> Any:
         return json.loads(self._request("POST", path, json.dumps(body)).read())
 
@@ -101,6 +104,9 @@ def test_the_page_acknowledges_judges_shelves_and_edits_wells_of_a_running_daemo
         visitor.until(lambda state: state["editions"]["table"] == 2)
         (plan,) = visitor.get("/api/plans")
         assert [well["id"] for well in plan["wells"]] == ["1", "2", "door"]
+        report = visitor.read("/report/8h")
+        assert "Shift report: line" in report
+        assert "camera lost" in report
         assert daemon.terminate() < 3
 
     with DaemonProcess(config, tmp_path) as daemon, ExitStack() as stack:

@@ -38,7 +38,7 @@ class Loop:
         self.fault: str | None = None
         self.slow_s = 0.0
         self.window = Window(
-            "line", Orders(command=self.command, judge=self.judge, reload=self.reload), wake=lambda: None
+            "line", Orders(command=self.command, judge=self.judge, reload=self.reload), wake=lambda: None, state=folder
         )
         self.window.show([(self.path, self.line.pipeline)])
 

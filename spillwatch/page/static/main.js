@@ -5,7 +5,7 @@ import { blocks, show as showBanner } from "./banner.js";
 import { Cameras } from "./cameras.js";
 import { help, isOpen, question } from "./dialogs.js";
 import { Link } from "./link.js";
-import { post, say } from "./make.js";
+import { html, post, say } from "./make.js";
 import { Sound } from "./sound.js";
 import { lasting, switchLanguage, t, timeOfDay } from "./words.js";
 
@@ -54,6 +54,7 @@ function draw() {
   sound.call(calling());
   say(at("user"), user);
   say(at("edit"), t("edit"));
+  if (at("reports").lang !== language) showReports();
   say(at("language"), t("other"));
   say(at("help"), `${t("help")} ?`);
   say(at("leave"), t("leave"));
@@ -115,6 +116,12 @@ function chosen(verb) {
   const alarm = alarms.selected;
   if (!alarm) return;
   if (alarms.tab === "active" || verb.startsWith("was_")) act(verb, alarm);
+}
+
+function showReports() {
+  const spans = t("reports").map(([since, words]) => html("a", { href: `report/${since}`, target: "_blank" }, words));
+  at("reports").lang = language;
+  at("reports").replaceChildren(`${t("report")}: `, ...spans);
 }
 
 const doors = {

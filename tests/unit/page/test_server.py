@@ -213,3 +213,18 @@ def test_a_user_whom_the_proxy_names_needs_no_form(tmp_path: Path) -> None:
         assert served.post("/api/commands", command, Cookie="", X_Remote_User="Boris")[0] == 200
         assert served.site.asked[0]["by"] == "Boris"
         assert served.post("/api/commands", command, Cookie="", X_Remote_User="")[0] == 401
+
+
+def test_a_report_brings_its_own_style_and_nothing_else(served: Served) -> None:
+    reply, page = served.ask("GET", "/report/8h")
+    assert (reply.status, b"since 8h" in page) == (200, True)
+    policy = reply.headers["Content-Security-Policy"]
+    assert "style-src 'unsafe-inline'" in policy
+    assert "script-src" not in policy
+    assert reply.headers["X-Frame-Options"] == "DENY"
+
+
+def test_a_report_that_cannot_be_made_says_why(served: Served) -> None:
+    reply, said = served.ask("GET", "/report/7d")
+    assert (reply.status, b"there is no history" in said) == (409, True)
+    assert served.ask("GET", "/report/1s")[0].status == 404
