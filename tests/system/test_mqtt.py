@@ -133,7 +133,7 @@ def test_topics_and_payloads_to_the_letter(broker: Broker) -> None:
                 "site/line/cam1/status",
                 '{"camera":"cam1","state":"watching","reason":null,"fps":25.0,"last_frame_age_s":0.04,'
                 '"at":"2026-11-24T10:00:00.125Z","since":"2026-11-24T10:00:00.125Z","last_score_age_s":0.04,'
-                '"wells":{"watching":84,"obstructed":0},"heartbeat_s":5.0}',
+                '"wells":{"watching":84,"obstructed":0},"heartbeat_s":5.0,"self_test":null}',
             ],
             [
                 "site/line/cam1/3L4/state",
