@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -168,18 +169,19 @@ def test_unwritable_path_is_one_sentence(tmp_path: Path, name: str) -> None:
         AnnotatedVideo(tmp_path / name, WELLS, fps=25, on_s=0.8).__enter__()
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 20 kB: to a writer, that is a full disk."""
+    """No file may grow beyond 20 kB: to a writer, that is a full disk. No fixture, since pytest itself writes between."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
-@pytest.mark.usefixtures("small_disk")
 @pytest.mark.parametrize("frames", [4, 60])
 def test_full_disk_is_one_sentence_whether_met_on_the_way_or_at_the_end(tmp_path: Path, frames: int) -> None:
     noise = from_bgr(np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8))
@@ -189,7 +191,8 @@ def test_full_disk_is_one_sentence_whether_met_on_the_way_or_at_the_end(tmp_path
             for number in range(frames):
                 video.write(frame(number / 25, noise), view(), [])
 
-    with pytest.raises(PublishError, match=r"a\.mp4 cannot be written \(File too large\); name a file in a folder"):
+    said = r"a\.mp4 cannot be written \(File too large\); name a file in a folder"
+    with small_disk(), pytest.raises(PublishError, match=said):
         write()
 
 
