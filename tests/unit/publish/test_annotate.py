@@ -171,7 +171,7 @@ def test_unwritable_path_is_one_sentence(tmp_path: Path, name: str) -> None:
 
 @contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 20 kB: to a writer, that is a full disk. No fixture, since pytest itself writes between."""
+    """No file may grow beyond 20 kB: a full disk, to a writer. No fixture, since pytest itself writes between."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
