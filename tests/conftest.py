@@ -37,6 +37,7 @@ def _skipping_what_is_missing() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def log(request: pytest.FixtureRequest) -> Iterator[list[Any]]:
     """The log of a test, as dicts; an error in it that the test did not announce fails the test."""
+    structlog.reset_defaults()  # a command that ran in this process may have set a level
     with structlog.testing.capture_logs() as entries:
         yield entries
     marker = request.node.get_closest_marker("logs_error")

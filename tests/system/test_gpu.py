@@ -22,7 +22,8 @@ from spillwatch.model.device import DeviceProcess
 
 def on_cpu(bundle, cpu, *, optional, patient):
     start = lambda plain: DeviceProcess(bundle, "cpu", plain=plain)
-    return guard.GuardedEngine(cpu, start, optional=optional, patient=patient, answer_s=5.0)
+    return guard.GuardedEngine(cpu, start, optional=optional, patient=patient, answer_s=5.0,
+                               pause_s=lambda failures: 6.0)  # longer than the status line stays as it is
 
 scoring._has_driver = lambda: True
 guard.on_cuda = on_cpu
