@@ -68,7 +68,7 @@ class Scene:
         path = self.folder / "config.toml"
         path.write_text(
             f'site = "cast-2"\n[mqtt]\nenabled = false\n[page]\nenabled = true\nport = {self.port}\n'
-            f'token_file = "{token}"\n[[cameras]]\nid = "table-2"\nkind = "rtsp"\n'
+            f'token_file = "{token}"\n[evidence]\nenabled = true\n[[cameras]]\nid = "table-2"\nkind = "rtsp"\n'
             f'url = "{self.stream.url()}"\nwells = "{self.wells}"\n'
         )
         return path
@@ -117,7 +117,6 @@ def one_spill(scene: Scene) -> None:
     scene.sees("#banner", "Пролив")
     scene.shoot("spill-russian")
     scene.press("l")
-    evidence(scene)
     scene.press("s")
     scene.sees("dialog", "Shelve")
     scene.shoot("shelve")
@@ -130,6 +129,7 @@ def one_spill(scene: Scene) -> None:
     scene.shoot("wells")
     scene.open()
     scene.sees("#cameras", "table-2")
+    evidence(scene)
     scene.stream.kill()
     scene.sees("#banner", "BLIND")
     time.sleep(1)
