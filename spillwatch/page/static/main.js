@@ -121,7 +121,7 @@ function chosen(verb) {
 function showReports() {
   const spans = t("reports").map(([since, words]) => html("a", { href: `report/${since}`, target: "_blank" }, words));
   at("reports").lang = language;
-  at("reports").replaceChildren(`${t("report")}: `, ...spans);
+  at("reports").replaceChildren(`${t("report")}:`, ...spans);
 }
 
 const doors = {
