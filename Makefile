@@ -6,7 +6,7 @@ DEMO := build/demo
 # More words for pip, for example to take another build of torch: see README, "Which torch".
 PIP_ARGS ?= -c constraints.txt
 
-.PHONY: help setup demo test check faults soak wheel asyncapi reference bench format packages install-service uninstall-service clean
+.PHONY: help setup demo test check faults soak slow wheel asyncapi reference bench format packages install-service uninstall-service clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ packages: ## Install the Debian packages that system tests use (as root), or say
 
 test: $(VENV)/.done packages check ## Check the code, then run every test
 	$(BIN)/python -m pytest
+
+slow: $(VENV)/.done packages ## Run the tests that are too long for `make test`
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.done ## Lint, types, import layers, and known vulnerabilities of what is installed
 	$(BIN)/ruff check --quiet .

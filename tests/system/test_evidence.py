@@ -20,7 +20,10 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path, Scene(tmp_path))
 
 
-@pytest.mark.parametrize(("before_s", "after_s"), [(3.0, 4.0), (10.0, 20.0)], ids=["short", "as by default"])
+@pytest.mark.parametrize(
+    ("before_s", "after_s"),
+    [pytest.param(3.0, 4.0, id="short"), pytest.param(10.0, 20.0, id="as by default", marks=pytest.mark.slow)],
+)
 def test_a_spill_leaves_a_snapshot_a_strip_and_a_clip_that_plays(site: Site, before_s: float, after_s: float) -> None:
     with site:
         site.configure(
