@@ -24,7 +24,7 @@ from spillwatch.shadow import CASES, FIGURES, Shadow, place
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
 from spillwatch.store.reading import Past
-from spillwatch.watch.contest import Contest, Scores
+from spillwatch.watch.contest import Contest, Scores, later_s
 from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:
@@ -178,8 +178,7 @@ _BY = ("live_s", "candidate_s")
 
 
 def _later(raised: dict[str, float | None]) -> float | None:
-    live_s, candidate_s = raised["live_s"], raised["candidate_s"]
-    return None if live_s is None or candidate_s is None else round(candidate_s - live_s, 3)
+    return later_s(raised["live_s"], raised["candidate_s"])
 
 
 def _of_case(case: dict[str, Any], where: str, what: str, **more: Any) -> Said:
@@ -222,10 +221,7 @@ def _watch(bench: _Bench, video: Path, wells: Wells, *, camera: str | None, wher
 
 def _levels(settings: Settings, camera: str | None, model: str) -> Any:
     path = next((each.profile for each in settings.cameras if each.id == camera), None)
-    try:
-        return profile.detection_for(settings.detection, path, model)
-    except ConfigError:  # there is no profile for the candidate yet
-        return settings.detection
+    return profile.detection_of_candidate(settings.detection, path, model)
 
 
 # What the crew has judged

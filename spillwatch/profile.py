@@ -90,6 +90,14 @@ def save(profile: Profile, path: Path) -> None:
         raise ConfigError(f"profile {path} cannot be written: {exc.strerror}; choose another place") from exc
 
 
+def detection_of_candidate(detection: DetectionSettings, path: Path | None, model: str) -> DetectionSettings:
+    """As ``detection_for``, but the settings' own levels where there is no profile for this model yet."""
+    try:
+        return detection_for(detection, path, model)
+    except ConfigError:
+        return detection
+
+
 def detection_for(detection: DetectionSettings, path: Path | None, model: str) -> DetectionSettings:
     """The settings with a profile's levels in them; ``model`` is the name of the loaded one.
 

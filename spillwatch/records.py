@@ -537,7 +537,7 @@ def rfc3339(at: datetime) -> str:
 
 def to_json(record: Message | Answer | CameraSpills) -> dict[str, Any]:
     """A record as a dict of plain JSON values, in the order of its fields; numbers that JSON lacks become None."""
-    return {column.name: _plain(getattr(record, column.name)) for column in fields(record)}
+    return {column.name: json_value(getattr(record, column.name)) for column in fields(record)}
 
 
 def encode(record: Message | Answer | CameraSpills) -> str:
@@ -545,14 +545,15 @@ def encode(record: Message | Answer | CameraSpills) -> str:
     return json.dumps(to_json(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """As JSON has it: a number that it lacks is None, a time is RFC 3339."""
     if isinstance(value, float):
         # An alarm that readers refuse for its NaN would be worse than one without its score
         return value if math.isfinite(value) else None
     if isinstance(value, SelfTest):
-        return {column.name: _plain(getattr(value, column.name)) for column in fields(value)}
+        return {column.name: json_value(getattr(value, column.name)) for column in fields(value)}
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [json_value(item) for item in value]
     return rfc3339(value) if isinstance(value, datetime) else value

@@ -51,15 +51,7 @@ def order(settings: Settings, *, camera: str | None, well: str | None, by: str) 
 
 
 def _next(heard: viewing.Heard, wanted: Any, *, within_s: float) -> tuple[str, dict[str, Any]]:
-    deadline_s = time.monotonic() + within_s
-    while (left_s := deadline_s - time.monotonic()) > 0:
-        try:
-            item = heard.get(timeout=left_s)
-        except queue.Empty:
-            break
-        if isinstance(item, PublishError):
-            raise item
-        topic, payload = item
+    for topic, payload in viewing.messages(heard, until_s=time.monotonic() + within_s):
         try:
             told = json.loads(payload)
         except ValueError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import shutil
 import time
 from contextlib import suppress
@@ -21,10 +20,10 @@ import structlog
 
 from spillwatch import build, profile
 from spillwatch.config import ModelSettings
-from spillwatch.errors import ConfigError, ModelError
+from spillwatch.errors import ModelError
 from spillwatch.model import stock
 from spillwatch.outputs import write_whole
-from spillwatch.records import SHADOW, Condition, Frame, ShadowTally, rfc3339
+from spillwatch.records import SHADOW, Condition, Frame, ShadowTally, json_value, rfc3339
 from spillwatch.store.exhibit import boxed, png
 from spillwatch.watch.contest import Contest, Scores
 
@@ -231,10 +230,7 @@ def shadow(settings: Settings, live: Judge, units: Sequence[tuple[CameraSettings
         return None
     cameras = []
     for camera, pipeline in units:
-        try:
-            detection = profile.detection_for(settings.detection, camera.profile, judge.bundle.name)
-        except ConfigError:  # there is no profile for the candidate yet
-            detection = settings.detection
+        detection = profile.detection_of_candidate(settings.detection, camera.profile, judge.bundle.name)
         detector = build.detector(len(pipeline.wells), judge, detection)
         cameras.append((pipeline, Contest(pipeline.wells.ids, detector)))
     folder = place(settings.state.folder(), judge.bundle.name, live.bundle.name)
@@ -262,11 +258,4 @@ def _read(path: Path) -> dict[str, Any]:
 def _line(camera: str, case: Case, box: U8 | None) -> str:
     picture = base64.b64encode(png(box)).decode("ascii") if box is not None else None
     values = {"camera": camera, "kind": case.kind, **asdict(case), "delay_s": case.delay_s, "png": picture}
-    values = {name: _plain(value) for name, value in values.items()}
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(json_value(values), ensure_ascii=False, separators=(",", ":")) + "\n"

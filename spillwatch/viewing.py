@@ -218,7 +218,8 @@ def check_online(site: Site) -> None:
         raise PublishError(f"no spillwatch is online at this broker under {site.base}/; check that it runs")
 
 
-def _hear(site: Site, heard: Heard, *, until_s: float) -> None:
+def messages(heard: Heard, *, until_s: float) -> Iterator[tuple[str, bytes]]:
+    """Topics and payloads as they come, until then (monotonic seconds). Raises what the connection has met."""
     while (left_s := until_s - time.monotonic()) > 0:
         try:
             item = heard.get(timeout=left_s)
@@ -226,7 +227,12 @@ def _hear(site: Site, heard: Heard, *, until_s: float) -> None:
             return
         if isinstance(item, PublishError):
             raise item
-        site.hear(*item, now_s=time.monotonic())
+        yield item
+
+
+def _hear(site: Site, heard: Heard, *, until_s: float) -> None:
+    for topic, payload in messages(heard, until_s=until_s):
+        site.hear(topic, payload, now_s=time.monotonic())
 
 
 @contextmanager

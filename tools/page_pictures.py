@@ -142,23 +142,24 @@ def one_spill(scene: Scene) -> None:
 
 def evidence(scene: Scene) -> None:
     """What is kept of the spill, and the shift so far."""
-    board = scene.browser.current_url
-    for name, selector, within_s in (("evidence", "video", 60), ("report", "h1", 20)):
-        link = ".alarm .evidence" if name == "evidence" else "#reports a"
-        wait_until(
-            lambda link=link: scene.browser.find_element("css selector", link).get_attribute("href"), within_s=20
-        )
-        address = scene.browser.find_element("css selector", link).get_attribute("href")
-        wait_until(lambda: _there(scene, address, selector), within_s=within_s, what=name)  # noqa: B023
-        time.sleep(1)
-        scene.shoot(name)
-        scene.browser.get(board)
-        scene.sees("#cameras", "table-2")
+    follow(scene, "evidence", ".alarm .evidence[href]", "video", within_s=60)
+    follow(scene, "report", "#reports a", "h1", within_s=20)
 
 
-def _there(scene: Scene, address: str, selector: str) -> bool:
-    scene.browser.get(address)
-    return scene.count(selector) > 0
+def follow(scene: Scene, name: str, link: str, selector: str, *, within_s: float) -> None:
+    """Shoot the page behind a link of the board once it shows something, and come back."""
+    wait_until(lambda: scene.count(link), within_s=20, what=link)
+    board, address = scene.browser.current_url, scene.browser.find_element("css selector", link).get_attribute("href")
+
+    def shows() -> int:
+        scene.browser.get(address)
+        return scene.count(selector)
+
+    wait_until(shows, within_s=within_s, what=name)
+    time.sleep(1)
+    scene.shoot(name)
+    scene.browser.get(board)
+    scene.sees("#cameras", "table-2")
 
 
 def flood(scene: Scene) -> None:

@@ -45,9 +45,12 @@ class Case:
     @property
     def delay_s(self) -> float | None:
         """How much later the candidate is; negative when it is the earlier."""
-        if self.live_s is None or self.candidate_s is None:
-            return None
-        return round(self.candidate_s - self.live_s, 3)
+        return later_s(self.live_s, self.candidate_s)
+
+
+def later_s(live_s: float | None, candidate_s: float | None) -> float | None:
+    """How much later the candidate raised; None where one of the two did not."""
+    return None if live_s is None or candidate_s is None else round(candidate_s - live_s, 3)
 
 
 class Contest:
