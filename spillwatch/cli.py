@@ -359,8 +359,8 @@ def compare(candidate: Path, config: Path, **options: Any) -> None:
 
     settings = load(config)
     _log_to_stderr("warning", "auto")
-    from spillwatch.comparing import Job, sentences
-    from spillwatch.comparing import compare as contest
+    from spillwatch.footage.comparing import Job, sentences
+    from spillwatch.footage.comparing import compare as contest
     from spillwatch.screen import progress
 
     with progress("Watching") as tick:
@@ -419,8 +419,8 @@ def calibrate(
 
     settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
-    from spillwatch.calibrating import Job, sentences
-    from spillwatch.calibrating import calibrate as work_out
+    from spillwatch.footage.calibrating import Job, sentences
+    from spillwatch.footage.calibrating import calibrate as work_out
     from spillwatch.screen import progress
 
     with progress("Watching") as tick:
@@ -448,9 +448,9 @@ def score(config: Path | None, model: Path | None, wells_from_truth: bool, **opt
 
     settings = _with_model(load(config), model)
     _log_to_stderr(settings.log.level, "auto")
+    from spillwatch.footage.sweep import Job, table
+    from spillwatch.footage.sweep import score as watch
     from spillwatch.screen import progress
-    from spillwatch.sweep import Job, table
-    from spillwatch.sweep import score as watch
 
     with progress("Clips") as tick:
         result = watch(settings, Job(on_clip=tick, **options))
@@ -473,13 +473,13 @@ def backtest(config: Path | None, scheduler: str | None, workers: int | None, **
     if scheduler and workers:
         raise click.UsageError("give --scheduler or --workers, not both")
     from spillwatch.configfile import load
-    from spillwatch.spreading import Crew, check_installed
+    from spillwatch.footage.spreading import Crew, check_installed
 
     settings = load(config)
     _log_to_stderr(settings.log.level, "auto")
     check_installed()
-    from spillwatch.backtest import Job, table
-    from spillwatch.backtest import backtest as watch
+    from spillwatch.footage.backtest import Job, table
+    from spillwatch.footage.backtest import backtest as watch
     from spillwatch.screen import progress
 
     with progress("Videos") as tick:

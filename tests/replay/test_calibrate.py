@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spillwatch import calibrating, profile
-from spillwatch.calibrating import Footage, Job, calibrate, choose, parse_budget, sentences
+from spillwatch import profile
 from spillwatch.config import DetectionSettings
 from spillwatch.configfile import load
 from spillwatch.errors import ConfigError
+from spillwatch.footage import calibrating
+from spillwatch.footage.calibrating import Footage, Job, calibrate, choose, parse_budget, sentences
 from spillwatch.watch import budget
 from spillwatch.wells import wellmap
 from tests.support.simulated import wells

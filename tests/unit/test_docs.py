@@ -41,7 +41,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_modules_and_targets_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"(?<![\w./])(?:spillwatch|tools|tests|docs|systemd)/[\w/-]+\.\w+", text))
-    in_rooms = r"`((?:sources|wells|model|watch|publish|store|page)/\w+\.py)"
+    in_rooms = r"`((?:sources|wells|model|watch|publish|store|page|footage)/\w+\.py)"
     named |= {f"spillwatch/{path}" for path in re.findall(in_rooms, text)}
     modules = {ROOT / name.replace(".", "/") for name in re.findall(r"-m (tools\.[\w.]*\w)", text)}
     targets = set(re.findall(r"(?:^|`)(?:sudo )?make ([a-z-]+)", text, flags=re.MULTILINE))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
-from spillwatch import build, recording, truth
+from spillwatch import build, truth
 from spillwatch.errors import ConfigError, PublishError
+from spillwatch.footage import recording
 from spillwatch.outputs import check_outputs
 from spillwatch.pages import figure, render
 from spillwatch.wells import wellmap
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from spillwatch.build import Judge
     from spillwatch.config import DetectionSettings, Settings
-    from spillwatch.recording import Raised, Recording
+    from spillwatch.footage.recording import Raised, Recording
     from spillwatch.records import Wells
     from spillwatch.truth import Truth
 

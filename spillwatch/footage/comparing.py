@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spillwatch import archive, build, profile, truth
-from spillwatch.comparison import Comparison, Said, write
+from spillwatch import build, profile, truth
 from spillwatch.config import ModelSettings
 from spillwatch.errors import ConfigError, ModelError, SourceError, StoreError
+from spillwatch.footage import archive
+from spillwatch.footage.comparison import Comparison, Said, write
 from spillwatch.model import stock, taught
 from spillwatch.model.dataset import centre
 from spillwatch.model.evaluation import score_all

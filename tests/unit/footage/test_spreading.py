@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from spillwatch import spreading
 from spillwatch.errors import SpreadingError
-from spillwatch.spreading import Crew, spread
+from spillwatch.footage import spreading
+from spillwatch.footage.spreading import Crew, spread
 from tests.support.cluster import Cluster
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spillwatch.comparing import _of_truth
-from spillwatch.comparison import Comparison, Said, write
+from spillwatch.footage.comparing import _of_truth
+from spillwatch.footage.comparison import Comparison, Said, write
 from spillwatch.truth import Extent, TrueSpill, Truth
 from tests.support.simulated import wells
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spillwatch import build, pieces, recording
+from spillwatch import build
 from spillwatch.config import DetectionSettings, ModelSettings
 from spillwatch.errors import ConfigError, ModelError, SourceError
+from spillwatch.footage import pieces, recording
+from spillwatch.footage.pieces import Kept, KeptStretch, Piece
+from spillwatch.footage.recording import Recording
 from spillwatch.model import bundle as bundles
-from spillwatch.pieces import Kept, KeptStretch, Piece
-from spillwatch.recording import Recording
 from spillwatch.watch import budget
 from tests.support.clips import moving_square, write_clip
 from tests.support.simulated import wells

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
-from spillwatch import build, recording
+from spillwatch import build
 from spillwatch.errors import ConfigError, ModelError
+from spillwatch.footage import recording
 from spillwatch.model import bundle as bundles
 from spillwatch.records import to_json
 from spillwatch.watch import budget
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from spillwatch.build import Judge
     from spillwatch.config import DetectionSettings, ModelSettings
-    from spillwatch.recording import Recording
+    from spillwatch.footage.recording import Recording
     from spillwatch.records import F32, Wells
 
 SUMMARY_S = 10.0
@@ -81,7 +82,7 @@ SCHEMA = pa.schema(
 )
 """One row a piece; ``span_s`` is what the detector's clock counted, null where too little was seen to calibrate on."""
 
-_DECIDES = ("sources", "wells", "model", "watch", "records.py", "build.py", "recording.py", "pieces.py")
+_DECIDES = ("sources", "wells", "model", "watch", "records.py", "build.py", "footage/recording.py", "footage/pieces.py")
 _LIBRARIES = ("av", "numpy", "opencv", "pyarrow", "torch")
 
 
@@ -122,7 +123,7 @@ def digest_of(path: Path) -> str:
 @cache
 def made_by() -> str:
     """A digest of the code that decides a result, and of the libraries under it."""
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     files = [path for name in _DECIDES for path in ((root / name).rglob("*.py") if "." not in name else [root / name])]
     digest = hashlib.sha256()
     for path in sorted(files):

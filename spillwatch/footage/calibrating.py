@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spillwatch import build, profile, recording
+from spillwatch import build, profile
 from spillwatch.errors import ConfigError, PublishError
+from spillwatch.footage import recording
 from spillwatch.outputs import check_outputs
 from spillwatch.pages import figure, render
 from spillwatch.profile import Evidence, Levels, Profile

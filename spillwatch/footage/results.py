@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from spillwatch import truth
 from spillwatch.errors import PublishError
-from spillwatch.pieces import ALARMS, DISTURBANCES, SCORES, Kept
+from spillwatch.footage.pieces import ALARMS, DISTURBANCES, SCORES, Kept
 from spillwatch.records import Condition
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from spillwatch.archive import Clip
+    from spillwatch.footage.archive import Clip
 
 GROUP_ROWS = 200_000
 """Rows of a table are written so many at a time, so that an archive need not fit into memory."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spillwatch import truth
 from spillwatch.errors import ConfigError
-from spillwatch.sweep import VIDEOS
+from spillwatch.footage.sweep import VIDEOS
 from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from spillwatch import archive
 from spillwatch.errors import ConfigError
+from spillwatch.footage import archive
 from spillwatch.wells import wellmap
 from tests.support.simulated import wells
 

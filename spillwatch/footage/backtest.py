@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pyarrow import ArrowInvalid
 
-from spillwatch import archive, build, calibrating, pieces, profile, spreading
+from spillwatch import build, profile
 from spillwatch.errors import ConfigError, ModelError, PublishError, SpillwatchError
+from spillwatch.footage import archive, calibrating, pieces, spreading
+from spillwatch.footage.pieces import Kept, KeptStretch, Piece
+from spillwatch.footage.results import Result, Watched, combine
+from spillwatch.footage.sweep import aligned, shown, summary
 from spillwatch.model import bundle as bundles
 from spillwatch.outputs import write_whole
-from spillwatch.pieces import Kept, KeptStretch, Piece
-from spillwatch.results import Result, Watched, combine
-from spillwatch.sweep import aligned, shown, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from spillwatch.archive import Clip
     from spillwatch.config import DetectionSettings, ModelSettings, Settings
+    from spillwatch.footage.archive import Clip
+    from spillwatch.footage.spreading import Crew
     from spillwatch.records import Wells
-    from spillwatch.spreading import Crew
 
 _LOG = structlog.get_logger()
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from spillwatch import recording, sweep
 from spillwatch.cli import main
 from spillwatch.config import DetectionSettings
 from spillwatch.configfile import load
 from spillwatch.errors import ConfigError
-from spillwatch.recording import Recording
-from spillwatch.sweep import Job
+from spillwatch.footage import recording, sweep
+from spillwatch.footage.recording import Recording
+from spillwatch.footage.sweep import Job
 from tests.support.clips import write_clip
 from tests.support.simulated import NORMAL, SCALE, SPILL, wells
 
