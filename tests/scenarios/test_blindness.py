@@ -9,7 +9,6 @@ import pytest
 
 from spillwatch.errors import ModelError
 from spillwatch.records import CameraState, Condition, WellState
-from spillwatch.watch.obstruction import NEUTRAL
 from tests.support.simulated import NORMAL, OBSTRUCTED_AFTER_S, ON_S, SAMPLES, SPILL, SimulatedLine, gap
 
 RATES = pytest.mark.parametrize("fps", [5.0, 12.5, 25.0])
@@ -309,9 +308,34 @@ def test_a_spill_beside_an_obstruction_and_one_that_appears_from_behind_it_are_r
 def test_a_step_of_the_light_is_nobodys_obstruction() -> None:
     line = SimulatedLine(3)
     line.run(3, lambda _: QUIET)
-    line.rings = (line.rings - NEUTRAL) * np.float32(1.4) + NEUTRAL
+    dark = np.array([0, 128, 128], np.float32)[:, None, None]
+    line.rings = (line.rings - dark) * np.float32(1.4) + dark
     line.run(3, lambda _: QUIET)
     assert set(line.pipeline.well_states()) == {WellState.WATCHING}
+
+
+def test_a_step_of_the_white_balance_is_nobodys_obstruction() -> None:
+    line = SimulatedLine(3)
+    line.run(3, lambda _: QUIET)
+    line.rings = line.rings + np.array([0, -15, 20], np.float32)[:, None, None]
+    line.run(3, lambda _: QUIET)
+    assert set(line.pipeline.well_states()) == {WellState.WATCHING}
+    (event,) = line.run(3, lambda _: (NORMAL, SPILL, NORMAL))
+    assert (event.condition, event.well) == (Condition.SPILL, "2")
+
+
+def test_who_stood_before_a_well_at_the_start_and_leaves_uncovers_it() -> None:
+    line = SimulatedLine(3)
+    cover(line, 1)
+    line.run(3, lambda _: QUIET)
+    cover(line, 1, covered=False)
+    line.run(3, lambda _: QUIET)
+    assert set(line.pipeline.well_states()) == {WellState.WATCHING}
+    (spill,) = line.run(3, lambda _: (NORMAL, SPILL, NORMAL))
+    assert (spill.condition, spill.well) == (Condition.SPILL, "2")
+    cover(line, 1)
+    line.run(3, lambda _: QUIET)
+    assert line.pipeline.well_states()[1] == WellState.OBSTRUCTED
 
 
 def test_what_lifts_many_wells_at_once_is_one_condition() -> None:
