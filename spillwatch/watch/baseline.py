@@ -21,6 +21,9 @@ LEAST = 4
 """... and at least so many wells, since two or three may well spill together."""
 NOISE = 0.7
 """The lift that the most lifted fifth of wells shows on a quiet line (natural logarithm); what exceeds it is common."""
+HARMLESS, HARMFUL = 0.25, 0.5
+"""... of the way from normal to the threshold: a common lift that ends below the first is nobody's alarm, and taking it
+off would only hide weak spills; one that ends above the second is taken off in full."""
 COMMON_ON, COMMON_OFF = 1.2, 0.6
 """The common lift beyond noise (a factor of 3.3, and 1.8) at which it is a condition of its own, and ends."""
 COMMON_DELAY_S = 0.5
@@ -30,8 +33,9 @@ COMMON_DELAY_S = 0.5
 class Baseline:
     """Takes from each well's log score what is usual for it and what is common to all; arrays over wells."""
 
-    def __init__(self, wells: int, *, normal: float) -> None:
+    def __init__(self, wells: int, *, normal: float, threshold: float) -> None:
         self._normal = math.log(normal)
+        self._room = math.log(threshold) - self._normal
         self._excess: F64 = np.zeros(wells)
         self._last_s: float | None = None
         self._common_for_s = 0.0
@@ -48,7 +52,8 @@ class Baseline:
         excused = logs - self._excess
         lift = self._common_lift(excused[counted] - self._normal)
         self._judge(lift, elapsed_s)
-        return np.asarray(excused - lift, np.float64)
+        harm = ((lift + NOISE) / self._room - HARMLESS) / (HARMFUL - HARMLESS)
+        return np.asarray(excused - lift * min(max(harm, 0.0), 1.0), np.float64)
 
     def learn(self, elapsed_s: float, logs: F64, *, usual: Bools) -> None:
         """Follow the wells that are judged usual, within bounds; never one that is not."""

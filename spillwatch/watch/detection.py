@@ -60,7 +60,7 @@ class SpillDetector:
         reference: float = 0.0,
     ) -> None:
         self._scale = scale
-        self._baseline = Baseline(wells, normal=scale.normal)
+        self._baseline = Baseline(wells, normal=scale.normal, threshold=scale.threshold)
         self._on_s = on_s
         self._off_s = off_s
         self._off_delay_s = off_delay_s

@@ -37,6 +37,17 @@ def test_a_late_frame_counts_for_max_step_at_most() -> None:
     assert late.evidence[0] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("lift", [1.0, 3.5])
+def test_what_lifts_all_wells_and_brings_none_near_the_threshold_hides_no_weak_spill(lift: float) -> None:
+    scale = ScoreScale(normal=0.0008, threshold=0.086, spill=1.5)
+    table = SpillDetector(84, scale, on_s=0.35, off_s=0.05, off_delay_s=3, max_step_s=0.5, reference=0.2)
+    scores = np.full(84, 0.0008 * lift, np.float32)
+    scores[5] = 0.3
+    for i in range(26):
+        active = table.step(i * 0.08, scores)
+    assert np.flatnonzero(active).tolist() == [5]
+
+
 def test_time_that_steps_back_is_no_evidence() -> None:
     back = detector()
     back.step(5.0, np.array([SPILL], np.float32))
