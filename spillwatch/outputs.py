@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spillwatch.errors import ConfigError
@@ -28,12 +29,25 @@ def check_outputs(written: Iterable[Path | None], *, read: Iterable[Path | None]
             taken.add(path.resolve())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Written beside it and renamed, so that nobody ever reads half of it. Raises OSError, and leaves nothing then."""
-    scratch = path.with_name(path.name + ".part")
+def write_whole(path: Path, content: bytes, *, mode: int | None = None, synced: bool = False) -> None:
+    """Written beside it and renamed, so that nobody ever reads half of it. Raises OSError, and leaves nothing then.
+
+    ``mode`` are its permissions where those of every new file are not meant. ``synced`` waits for the disk before the
+    renaming, so that a power failure leaves a whole file too. A device, such as /dev/null, is written to as it is.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        scratch.write_bytes(content)
+        with open(scratch, "wb") as file:
+            file.write(content)
+            file.flush()
+            if synced:
+                os.fsync(file.fileno())
+        if mode is not None:
+            scratch.chmod(mode)
         scratch.replace(path)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)

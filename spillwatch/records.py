@@ -520,6 +520,10 @@ LESSONS = "learning"
 """The folder below the state directory in which crops wait for training."""
 
 
+STAMP = "%Y%m%dT%H%M%S.%fZ"
+"""A time, UTC, in names: those of alarms end with it, and files with it sort by age."""
+
+
 def evidence_path(alarm: str) -> str:
     """Where the evidence of an alarm of this name is kept: ``evidence/2026-11-24/cam1~3L4~spill~…``.
 

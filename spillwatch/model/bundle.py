@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,6 +20,7 @@ from spillwatch import inputs
 from spillwatch.errors import ModelError
 from spillwatch.inputs import plain
 from spillwatch.model.architecture import SIDE, Architecture, shapes
+from spillwatch.outputs import write_whole
 from spillwatch.records import Preprocessing
 
 State = dict[str, npt.NDArray[Any]]
@@ -115,17 +114,8 @@ def save(bundle: Bundle, path: Path) -> None:
     """Write all or nothing: a reader sees the old file or the new one."""
     metadata = {key: value for key, value in asdict_shallow(bundle).items() if key != "state"} | {"version": VERSION}
     data = to_bytes(bundle.state, metadata={"spillwatch": json.dumps(metadata, sort_keys=True, allow_nan=False)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)  # noqa: PTH105 (tests fill the disk here)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        write_whole(path, data, synced=True)
     except OSError as exc:
         raise ModelError(
             f"model {path} cannot be written: {exc.strerror}; choose an existing folder with {len(data)} B free"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,7 +16,8 @@ from spillwatch import inputs
 from spillwatch.errors import ModelError
 from spillwatch.inputs import plain
 from spillwatch.model import bundle as bundles
-from spillwatch.records import rfc3339
+from spillwatch.outputs import write_whole
+from spillwatch.records import STAMP, rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,6 @@ KEPT = 10
 """Models of before; the oldest go."""
 
 _LOG = "log.jsonl"
-_STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +102,13 @@ def _change(path: Path, new: Path, *, action: str, in_force: Path, by: str, reas
     folder, now = _folder(path), datetime.now(UTC)
     name, before = bundles.load(new).name, bundles.load(in_force).name
     # One that was rolled back is kept under another ending: going back twice must not bring it again.
-    kept = folder / f"{now:{_STAMP}}~{before}.{'safetensors' if action == 'promote' else 'withdrawn'}"
+    kept = folder / f"{now:{STAMP}}~{before}.{'safetensors' if action == 'promote' else 'withdrawn'}"
     change = Change(at=rfc3339(now), action=action, model=name, before=before, by=by, reason=reason, kept=kept.name)
     try:
         folder.mkdir(exist_ok=True)
-        _write(kept, _content(in_force))
-        _write(path, _content(new))
+        # Weights are no secret: the daemon's account must be able to read them.
+        write_whole(kept, _content(in_force), mode=0o644, synced=True)
+        write_whole(path, _content(new), mode=0o644, synced=True)
         with open(folder / _LOG, "a", encoding="utf-8") as log:
             log.write(json.dumps(asdict(change), ensure_ascii=False) + "\n")
         for ending in ("safetensors", "withdrawn"):
@@ -119,20 +119,6 @@ def _change(path: Path, new: Path, *, action: str, in_force: Path, by: str, reas
             f"model {path} cannot be changed: {exc.strerror}; run this as who may write to {path.parent}"
         ) from exc
     return change
-
-
-def _write(path: Path, content: bytes) -> None:
-    """On the disk before it has its name. Weights are no secret: the daemon's account must be able to read them."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(scratch, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.chmod(0o644)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _content(path: Path) -> bytes:
@@ -147,4 +133,4 @@ def _folder(path: Path) -> Path:
 
 
 def _when(path: Path) -> str:
-    return rfc3339(datetime.strptime(path.name.partition("~")[0], _STAMP).replace(tzinfo=UTC))
+    return rfc3339(datetime.strptime(path.name.partition("~")[0], STAMP).replace(tzinfo=UTC))

@@ -17,7 +17,7 @@ import structlog
 
 from spillwatch.errors import StoreError
 from spillwatch.outputs import write_whole
-from spillwatch.records import CLIP, CROPS, SNAPSHOT, STRIP, U8, evidence_path
+from spillwatch.records import CLIP, CROPS, SNAPSHOT, STAMP, STRIP, U8, evidence_path
 from spillwatch.store.exhibit import Exhibit, png, snapshot, strip, write_clip
 from spillwatch.store.lessons import Lessons
 
@@ -41,7 +41,6 @@ PRUNE_EVERY_S = 600.0
 """As often, what the disk refused of the crew's judgements is tried again."""
 
 _JOIN_S = 1.0
-_STAMP = "%Y%m%dT%H%M%S.%fZ"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NAME = re.compile(r"[A-Za-z0-9_.~-]+~\d{8}T\d{6}\.\d{6}Z")
 _LOG = structlog.get_logger()
@@ -245,7 +244,7 @@ class Evidence:
     def _prune(self, coming: int = 0) -> None:
         """The oldest goes until age and size are kept. Folders of other names are not ours."""
         self._prune_s = self._clock()
-        oldest = (datetime.now(UTC) - timedelta(days=self._settings.max_days)).strftime(_STAMP)
+        oldest = (datetime.now(UTC) - timedelta(days=self._settings.max_days)).strftime(STAMP)
         days = [day for day in self._root.glob("*") if _DAY.fullmatch(day.name)]
         kept = [
             (_stamp(path), _size(path), path) for day in days for path in day.iterdir() if _NAME.fullmatch(path.name)

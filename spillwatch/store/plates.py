@@ -29,10 +29,8 @@ def keep(folder: Path, camera: str, plates: U8, *, made_from: str) -> None:
     """``plates`` (3, wells, samples) of wells that ``made_from`` is a digest of. A disk that takes nothing is told by
     the database."""
     about = {"made_from": made_from, "at": rfc3339(datetime.now(UTC))}
-    path = _path(folder, camera)
     with suppress(OSError):
-        write_whole(path, to_bytes({"plates": plates}, metadata=about))
-        path.chmod(0o600)
+        write_whole(_path(folder, camera), to_bytes({"plates": plates}, metadata=about), mode=0o600)
 
 
 def kept(folder: Path, camera: str, *, made_from: str) -> U8 | None:

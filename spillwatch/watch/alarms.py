@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spillwatch.config import AlarmSettings
 from spillwatch.errors import CommandError
 from spillwatch.records import (
+    STAMP,
     AlarmEvent,
     AlarmMemory,
     AlarmState,
@@ -283,7 +284,7 @@ class Alarms:
 
     def _new(self, key: Key, before: _Told | None, *, raised: bool, moment: Moment) -> _Told:
         condition, well = key
-        name = f"{self.camera}/{well or '-'}/{condition}/{moment.at:%Y%m%dT%H%M%S.%f}Z"
+        name = f"{self.camera}/{well or '-'}/{condition}/{moment.at:{STAMP}}"
         # Shelved and raised in the same microsecond, it is still one name, and no id may come twice.
         events = before.events if before and before.name == name else 0
         evidence = evidence_path(name) if self._evidence and raised and condition == Condition.SPILL else None

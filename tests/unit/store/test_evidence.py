@@ -52,11 +52,14 @@ def exhibit(
 
 
 def kept(folder: Path, *exhibits: Exhibit, floor_bytes: int = 0, **settings: Any) -> Evidence:
-    """Have them written."""
+    """Have them written, however long a busy machine takes for it."""
     evidence = Evidence(EvidenceSettings(enabled=True, **settings), folder, floor_bytes=floor_bytes)
     with evidence:
+        thread = evidence._thread
         for each in exhibits:
             evidence.keep(each)
+    assert thread is not None
+    thread.join(30)
     return evidence
 
 
