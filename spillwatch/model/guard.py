@@ -7,12 +7,13 @@ import queue
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import structlog
-import tenacity
 
+from spillwatch import patience
 from spillwatch.errors import ModelError
 from spillwatch.model.device import DeviceError, DeviceProcess, RefusedError
 
@@ -36,7 +37,7 @@ AS_GOOD, NOTHING = 0.01, 1e-6
 """How far the two may be apart, as a share of the score; what is below NOTHING is black."""
 
 # After the first loss 0.5 to 2 s, then up to 4, 8 ... 300 s, at random: many boxes may share a GPU or a power supply.
-_PAUSE = tenacity.wait_random_exponential(multiplier=2, min=0.5, max=300)
+_PAUSE_S = partial(patience.pause_s, first_s=2.0, least_s=0.5, most_s=300.0)
 
 _END_S = 1.0
 
@@ -76,7 +77,7 @@ class GuardedEngine:
         patient: bool = False,
         answer_s: float = ANSWER_S,
         check_every_s: float = CHECK_EVERY_S,
-        pause_s: Callable[[int], float] | None = None,
+        pause_s: Callable[[int], float] = _PAUSE_S,
     ) -> None:
         self.trouble: str | None = None  # why the device is missed, for people
         self.losses = 0
@@ -84,7 +85,7 @@ class GuardedEngine:
         self._start = start
         self._optional, self._patient = optional, patient
         self._answer_s, self._check_every_s = answer_s, check_every_s
-        self._pause_s = pause_s or _random_pause_s
+        self._pause_s = pause_s
         self._device: Device | None = None
         self._served_s = self._checked_s = 0.0
         self._failures = 0
@@ -221,9 +222,3 @@ def on_cuda(bundle: Bundle, cpu: Cpu, *, optional: bool, patient: bool) -> Guard
         return DeviceProcess(bundle, "cuda", plain=plain)
 
     return GuardedEngine(cpu, start, optional=optional, patient=patient)
-
-
-def _random_pause_s(failures: int) -> float:
-    state = tenacity.RetryCallState(tenacity.Retrying(), fn=None, args=(), kwargs={})
-    state.attempt_number = failures
-    return float(_PAUSE(state))

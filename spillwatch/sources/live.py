@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import structlog
-import tenacity
 
 from spillwatch.errors import RefusedError, SourceError
+from spillwatch.patience import pause_s
 from spillwatch.records import CaptureCounters, Gap
 from spillwatch.sources.journal import Journal
 
@@ -34,8 +34,7 @@ _JOIN_S = 1.0
 _SETTLED_S = 5.0  # frames for this long, and the next failure is a first one again
 # Uniform in 0.1..1 s, 0.1..2 s, ... An absent camera is back within 5 s of its return: 2.5 s of pause, then connecting
 # and the first key frame. One that refuses its account is asked ever more rarely, since cameras lock accounts.
-_ABSENT = tenacity.wait_random_exponential(multiplier=1, min=0.1, max=2.5)
-_REFUSED = tenacity.wait_random_exponential(multiplier=1, min=0.1, max=30)
+_ABSENT_S, _REFUSED_S = 2.5, 30.0
 
 
 class LiveCamera:
@@ -232,6 +231,4 @@ class _Reader:
 
 def _pause_s(failures: int, *, refused: bool) -> float:
     """How long to wait after the n-th failure in a row."""
-    state = tenacity.RetryCallState(tenacity.Retrying(), fn=None, args=(), kwargs={})
-    state.attempt_number = failures
-    return (_REFUSED if refused else _ABSENT)(state)
+    return pause_s(failures, first_s=1.0, least_s=0.1, most_s=_REFUSED_S if refused else _ABSENT_S)
