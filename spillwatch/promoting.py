@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from spillwatch.config import ModelSettings, Settings
 
-COMPARISON = ".comparison.json"
-"""What `model compare` writes beside a candidate, in place of its own ending."""
-
 RELOAD = "systemctl reload spillwatch takes it up"
 
 
@@ -74,9 +71,14 @@ def standing(settings: Settings) -> list[Standing]:
     return rows
 
 
+def comparison_of(candidate: Path) -> Path:
+    """The file that `model compare` writes beside a candidate; its page has the same name, with .html."""
+    return candidate.with_name(f"{candidate.stem}.comparison.json")
+
+
 def objections(candidate: Path, in_force: Path) -> list[str]:
     """What speaks against a candidate: no comparison with what is in force now, or what that says."""
-    path = candidate.with_name(candidate.stem + COMPARISON)
+    path = comparison_of(candidate)
     try:
         said: dict[str, Any] = json.loads(inputs.read(path, what="comparison", error=ModelError))
         sound = said["candidate"]["sha256"], said["live"]["sha256"]

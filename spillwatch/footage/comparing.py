@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from spillwatch.footage.comparison import Comparison, Said, write
 from spillwatch.model import stock, taught
 from spillwatch.model.dataset import centre
 from spillwatch.model.evaluation import score_all
-from spillwatch.promoting import COMPARISON
+from spillwatch.promoting import comparison_of
 from spillwatch.records import CLIP, CROPS, Condition, evidence_path, rfc3339
 from spillwatch.shadow import CASES, FIGURES, Shadow, place
 from spillwatch.sources.ahead import read_ahead
@@ -29,8 +31,7 @@ from spillwatch.watch.contest import Contest, Scores, later_s
 from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from spillwatch.build import Judge
     from spillwatch.config import Settings
@@ -103,7 +104,7 @@ def compare(settings: Settings, job: Job) -> Comparison:
         scores=bench.scores,
         notes=bench.notes,
     )
-    write(comparison, _beside(job.candidate, COMPARISON), _beside(job.candidate, ".comparison.html"))
+    write(comparison, comparison_of(job.candidate))
     return comparison
 
 
@@ -117,13 +118,8 @@ def sentences(comparison: Comparison) -> Iterator[str]:
     )
     yield from comparison.notes
     yield "no worse: it may be promoted" if not comparison.worse else f"worse: {'; '.join(comparison.worse)}"
-    yield f"wrote {_beside(comparison.candidate['path'], '.comparison.html')}, and the JSON beside it"
-
-
-def _beside(candidate: Path | str, ending: str) -> Path:
-    from pathlib import Path
-
-    return Path(candidate).with_name(Path(candidate).stem + ending)
+    page = comparison_of(Path(comparison.candidate["path"])).with_suffix(".html")
+    yield f"wrote {page}, and the JSON beside it"
 
 
 def _about(path: Path, judge: Judge) -> dict[str, Any]:
@@ -156,17 +152,17 @@ def _of_truth(name: str, cases: list[dict[str, Any]], told: Truth, extent: truth
             (number, case)
             for number, case in enumerate(cases)
             if case["well"] == spill["well"]
-            and any(spill["onset_s"] <= s <= end_s + truth.GRACE_S for s in (case["live_s"], case["candidate_s"]) if s)
+            and any(spill["onset_s"] <= s <= end_s + truth.GRACE_S for s in _raised_s(case))
         ]
         explained |= {number for number, _ in inside}
-        first = {by: min((c[by] for _, c in inside if c[by] is not None), default=None) for by in _BY}
+        first = _first(case for _, case in inside)
         yield Said(
             where="footage",
             what=f"{name} {spill['well']} at {spill['onset_s']:g} s",
             true=True,
             live=first["live_s"] is not None,
             candidate=first["candidate_s"] is not None,
-            delay_s=_later(first),
+            delay_s=later_s(**first),
             note=spill["kind"],
             png=next((case["png"] for _, case in inside), None),
         )
@@ -175,16 +171,22 @@ def _of_truth(name: str, cases: list[dict[str, Any]], told: Truth, extent: truth
             yield _of_case(case, "footage", f"{name} {case['well']}", true=False)
 
 
-_BY = ("live_s", "candidate_s")
+def _raised_s(case: dict[str, Any]) -> list[float]:
+    """When it was raised, by the one, the other, or both."""
+    return [s for s in (case["live_s"], case["candidate_s"]) if s is not None]
 
 
-def _later(raised: dict[str, float | None]) -> float | None:
-    return later_s(raised["live_s"], raised["candidate_s"])
+def _first(cases: Iterable[dict[str, Any]], *, until_s: float = math.inf) -> dict[str, float | None]:
+    """When each model first raised any of them, if by ``until_s``."""
+    kept = list(cases)
+    return {
+        by: min((case[by] for case in kept if case[by] is not None and case[by] <= until_s), default=None)
+        for by in ("live_s", "candidate_s")
+    }
 
 
 def _of_case(case: dict[str, Any], where: str, what: str, **more: Any) -> Said:
-    at_s = next(s for s in (case["live_s"], case["candidate_s"]) if s is not None)
-    what = f"{what} at {at_s:.1f} s" if where == "footage" else f"{what} {case['at']}"
+    what = f"{what} at {_raised_s(case)[0]:.1f} s" if where == "footage" else f"{what} {case['at']}"
     values = {"true": None, "delay_s": case["delay_s"], "png": case["png"]} | more
     return Said(
         where=where,
@@ -250,9 +252,7 @@ def _evidence(bench: _Bench, judgement: Judgement) -> None:
         return  # its crops are compared below, if they are kept
     cases = _watch(bench, folder / CLIP, wells, camera=camera, where=f"evidence {folder.name}")
     due_s = bench.settings.evidence.before_s + LATE_S
-    own = [case for case in cases if case["well"] == well]
-    raised = {by: min((case[by] for case in own if case[by] is not None and case[by] <= due_s), default=None)
-              for by in _BY}  # fmt: skip
+    raised = _first((case for case in cases if case["well"] == well), until_s=due_s)
     if raised["live_s"] is None and judgement.verdict:
         bench.notes.append(f"{judgement.alarm}: its clip no longer raises it, so it shows nothing")
         return
@@ -263,7 +263,7 @@ def _evidence(bench: _Bench, judgement: Judgement) -> None:
             true=judgement.verdict,
             live=raised["live_s"] is not None,
             candidate=raised["candidate_s"] is not None,
-            delay_s=_later(raised),
+            delay_s=later_s(**raised),
             learnt=folder.name in bench.learnt,
             note=judgement.note,
             png=base64.b64encode(crops[0].read_bytes()).decode("ascii") if crops else None,

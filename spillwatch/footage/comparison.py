@@ -95,8 +95,8 @@ class Comparison:
         return faults
 
 
-def write(comparison: Comparison, json_path: Path, page_path: Path) -> None:
-    """Both files, whole; the JSON is what `model promote` reads."""
+def write(comparison: Comparison, path: Path) -> None:
+    """The JSON, which `model promote` reads, and a page of the same name, .html; both whole. Raises PublishError."""
     said = [asdict(each) for each in comparison.said]
     values = {
         "candidate": comparison.candidate,
@@ -125,10 +125,10 @@ def write(comparison: Comparison, json_path: Path, page_path: Path) -> None:
         version=version("spillwatch"),
     )
     try:
-        write_whole(page_path, page.encode())
-        write_whole(json_path, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())
+        write_whole(path.with_suffix(".html"), page.encode())
+        write_whole(path, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as exc:
-        raise PublishError(f"{json_path} cannot be written: {exc.strerror}; make {json_path.parent} writable") from exc
+        raise PublishError(f"{path} cannot be written: {exc.strerror}; make {path.parent} writable") from exc
 
 
 def _histogram(scores: Scores) -> Markup:

@@ -82,7 +82,8 @@ SCHEMA = pa.schema(
 )
 """One row a piece; ``span_s`` is what the detector's clock counted, null where too little was seen to calibrate on."""
 
-_DECIDES = ("sources", "wells", "model", "watch", "records.py", "build.py", "footage/recording.py", "footage/pieces.py")
+_DECIDES = ("sources", "wells", "model", "watch", "records.py", "pictures.py", "build.py", "footage/recording.py",
+            "footage/pieces.py")  # fmt: skip
 _LIBRARIES = ("av", "numpy", "opencv", "pyarrow", "torch")
 
 

@@ -53,7 +53,7 @@ def test_a_candidate_is_worse_when(what: list[Said], fault: str | None) -> None:
 
 def test_the_page_says_what_the_json_says(tmp_path: Path) -> None:
     lost = said(true=True, live=True, candidate=False, note="<b>hose</b>", png="aGVsbG8=")
-    write(comparison(FOUND, lost), tmp_path / "c.json", tmp_path / "c.html")
+    write(comparison(FOUND, lost), tmp_path / "c.json")
     values, page = json.loads((tmp_path / "c.json").read_text()), (tmp_path / "c.html").read_text()
     assert values["worse"] == ["it misses 1 true spills that the other finds (3L4)"]
     assert values["worse"][0] in page
@@ -65,6 +65,12 @@ def test_the_page_says_what_the_json_says(tmp_path: Path) -> None:
 def case(live_s: float | None, candidate_s: float | None, well: str = "1") -> dict[str, Any]:
     delay = None if None in (live_s, candidate_s) else 0.0
     return {"well": well, "live_s": live_s, "candidate_s": candidate_s, "delay_s": delay, "png": None, "at": ""}
+
+
+def test_an_alarm_in_the_very_first_picture_counts() -> None:
+    told = Truth(spills=(TrueSpill(well="1", start_s=0, end_s=5),))
+    found = list(_of_truth("a.mp4", [case(0.0, 0.0)], told, Extent(frames=0, seconds=0, wells=wells(3))))
+    assert [(each.true, each.live, each.candidate, each.delay_s) for each in found] == [(True, True, True, 0.0)]
 
 
 def test_cases_are_held_against_the_truth_of_a_clip() -> None:

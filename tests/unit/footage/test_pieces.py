@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,15 @@ def test_what_decides_a_result_decides_its_key(tmp_path: Path) -> None:
     keys = {one.key(), *(other.key() for other in others)}
     os.utime(one.video, (0, 0))
     assert len(keys | {one.key()}) == len(others) + 2
+
+
+def test_all_code_that_decides_a_result_decides_its_key() -> None:
+    root = Path(pieces.__file__).parents[1]
+    text = "".join(path.read_text() for name in pieces._DECIDES for path in (root / name).rglob("*.py"))
+    used = {name for names in re.findall(r"^ *from spillwatch import (.+)", text, re.M) for name in names.split(", ")}
+    used |= set(re.findall(r"^ *from spillwatch\.(\w+)", text, re.M))
+    plain = {"config", "errors", "inputs", "outputs", "pages", "patience"}  # these change no picture and no score
+    assert {name for name in used - plain if {name, f"{name}.py"}.isdisjoint(pieces._DECIDES)} == set()
 
 
 def test_calibration_from_kept_pieces_is_that_from_the_footage(tmp_path: Path) -> None:
