@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spillwatch.lineup import Unit
     from spillwatch.model.scoring import Scorer
     from spillwatch.records import F32, AlarmEvent, Frame
-    from spillwatch.watch.pipeline import Glance
+    from spillwatch.watch.pipeline import Seen
 
 _LOG = structlog.get_logger()
 
@@ -39,11 +39,12 @@ def steps(units: Sequence[Unit], scorer: Scorer) -> Iterator[Step]:
     """
     for group in [units] if scorer.together else [(unit,) for unit in units]:
         looks = [_look(unit, item) for unit in group if (item := unit.camera.take()) is not None]
+        batches = [look.seen.glance.crops if look.seen.glance else None for look in looks]
         scores: Sequence[F32 | Exception | None]
         try:
-            scores = scorer.score_each([None if look.glance is None else look.glance.crops for look in looks])
+            scores = scorer.score_each(batches)
         except Exception as exc:  # noqa: BLE001 - as below; told by each camera that was asked for
-            scores = [None if look.glance is None else exc for look in looks]
+            scores = [None if crops is None else exc for crops in batches]
         yield from (_judge(look, its) for look, its in zip(looks, scores, strict=True))
 
 
@@ -53,7 +54,7 @@ class _Look:
 
     unit: Unit
     item: Frame | Gap
-    glance: Glance | None
+    seen: Seen
     began_s: float
 
 
@@ -71,7 +72,7 @@ def _judge(look: _Look, scores: F32 | Exception | None) -> Step:
     try:
         if isinstance(scores, Exception):
             raise scores
-        events = unit.pipeline.judge(item, look.glance, scores)
+        events = unit.pipeline.judge(item, look.seen, scores)
     except Exception as exc:  # noqa: BLE001 - as above
         item = _unseen(unit, item, exc)
         events = unit.pipeline.step(item)

@@ -114,6 +114,19 @@ class Glance:
     shift: Shift
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Seen:
+    """What can be said before scores. ``glance`` is what is to be scored, None when no well can be seen.
+
+    ``condition`` is what blinds the camera, None for nothing, or nothing that has a name yet; ``reason`` is a sentence
+    for people where there is more to say than that.
+    """
+
+    condition: Condition | None = None
+    reason: str | None = None
+    glance: Glance | None = None
+
+
 class Pipeline:
     """``step`` takes frames and gaps in the order of time and gives the alarm events that follow from each.
 
@@ -138,8 +151,6 @@ class Pipeline:
         self._detector = deciders.detector
         self._overload = deciders.overload
         self._media_clock = media_clock
-        self._condition: Condition | None = None  # what the last look and alignment said
-        self._alignment: Alignment | None = None
         before = alarms.holding()
         self._detector.resume(self._where(before, Condition.SPILL))
         self._obstruction.resume(self._where(before, Condition.OBSTRUCTED))
@@ -198,34 +209,35 @@ class Pipeline:
 
     def step(self, item: Frame | Gap) -> list[AlarmEvent]:
         """What is news after this frame, or after the camera was found blind."""
-        glance = self.see(item)
-        return self.judge(item, glance, None if glance is None else self._senses.scorer.score(glance.crops))
+        seen = self.see(item)
+        return self.judge(item, seen, self._senses.scorer.score(seen.glance.crops) if seen.glance else None)
 
-    def see(self, item: Frame | Gap) -> Glance | None:
-        """The first half of ``step``, before scores: what is to be scored, or None when no well can be seen.
+    def see(self, item: Frame | Gap) -> Seen:
+        """The first half of ``step``, before scores.
 
         ``judge`` must follow before the next frame; wells of other cameras may be scored in the same batch.
         """
-        self._condition, self._alignment = None, None
         if not isinstance(item, Frame):
-            return None
+            return Seen()
         self._health.see(item.time_s, self._senses.look(item), lag_s=item.lag_s)
-        self._alignment = alignment = self._senses.align(item) if self._health.usable else None
-        self._condition = self._health.judge(item.time_s, aligned=alignment is None or alignment.trusted)
-        if alignment is None or not alignment.trusted:
-            return None
+        alignment = self._senses.align(item) if self._health.usable else None
+        condition = self._health.judge(item.time_s, aligned=alignment is None or alignment.trusted)
+        if alignment is None:
+            return Seen(condition=condition)
+        if not alignment.trusted:
+            return Seen(condition=condition, reason=alignment.reason)
         shift = (alignment.dx, alignment.dy)
         around, crops = self._senses.surround(item, shift), self._senses.crop(item, shift)
-        return Glance(crops, around, shift)
+        return Seen(condition=condition, glance=Glance(crops, around, shift))
 
-    def judge(self, item: Frame | Gap, glance: Glance | None, scores: F32 | None) -> list[AlarmEvent]:
-        """The other half: what follows from the (wells,) scores of what was seen, or from seeing nothing."""
+    def judge(self, item: Frame | Gap, seen: Seen, scores: F32 | None) -> list[AlarmEvent]:
+        """The other half: what follows from the (wells,) float32 scores of what was seen, or from seeing nothing."""
         if not isinstance(item, Frame):
             events = self._lose(item)
-        elif glance is None or scores is None:
-            events = self._miss(item)
+        elif seen.glance is None or scores is None:
+            events = self._miss(item, seen)
         else:
-            events = self._watch(item, glance, scores)
+            events = self._watch(item, seen.condition, seen.glance, scores)
         return [*(event for event in events if event is not None), *self.tick(item.at, item.time_s)]
 
     def tick(self, at: datetime, time_s: float) -> list[AlarmEvent]:
@@ -280,12 +292,12 @@ class Pipeline:
             self._unsettled.clear()
         return self._unsettled
 
-    def _miss(self, frame: Frame) -> list[AlarmEvent | None]:
+    def _miss(self, frame: Frame, seen: Seen) -> list[AlarmEvent | None]:
         self.view = self._unseen(frame)
-        reason = (self._alignment and self._alignment.reason) or str(self._condition or "unsure").replace("_", " ")
-        return [*self._blind(frame, self._condition, reason), *self._tell_late(frame)]
+        reason = seen.reason or str(seen.condition or "unsure").replace("_", " ")
+        return [*self._blind(frame, seen.condition, reason), *self._tell_late(frame)]
 
-    def _watch(self, frame: Frame, glance: Glance, scores: F32) -> list[AlarmEvent | None]:
+    def _watch(self, frame: Frame, condition: Condition | None, glance: Glance, scores: F32) -> list[AlarmEvent | None]:
         scores = self._checked(scores)
         self.crops = glance.crops
         covered = self._obstruction.step(frame.time_s, glance.around)
@@ -294,7 +306,7 @@ class Pipeline:
         self.view = View(frame.time_s, scores, evidence, active, covered, glance.shift)
         self.camera_state, self.reason = self._rate()
         return [
-            *self._tell_camera(frame, self._condition),
+            *self._tell_camera(frame, condition),
             *self._tell_late(frame),
             *self._tell_common(frame),
             *self._tell_wells(frame, Condition.SPILL, active, scores),
