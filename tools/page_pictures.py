@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 TOKEN = "0123456789abcdef"  # noqa: S105 - opens nothing but this
 HALL, TABLET = (1920, 1080), (1024, 768)
 WIDTH = 1280  # of the pictures; larger ones are made smaller
-RIGHT = "\ue014"
 
 
 class Scene:

@@ -1,0 +1,99 @@
+"""What every command has: the group that it joins, its kinds of options, and how it ends."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from spillwatch.errors import SpillwatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spillwatch.config import Settings
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+THING = click.Path(path_type=Path)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="spillwatch")
+def main() -> None:
+    """Watch the wells of an aluminium casting table and say which one spills."""
+
+
+class Number(click.FloatRange):
+    """A range that NaN, which compares with nothing, is not in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
+
+
+def plain_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """SpillwatchErrors become one line on standard error and exit code 1."""
+
+    @functools.wraps(function)
+    def guarded(**options: Any) -> None:
+        try:
+            function(**options)
+            sys.stdout.flush()
+        except SpillwatchError as exc:
+            fail(exc)
+        except BrokenPipeError:
+            # The reader of our standard output left; nobody is there to be told.
+            sys.stderr.close()
+            raise SystemExit(1) from None
+        except OSError as exc:
+            if exc.filename is not None or exc.errno not in _FULL:
+                raise
+            _drop_output()
+            fail(SpillwatchError(f"standard output cannot be written: {exc.strerror}; send it elsewhere"))
+
+    return guarded
+
+
+def _drop_output() -> None:
+    """What still waits to be printed is given up, or it would be tried, and fail, once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def fail(exc: SpillwatchError) -> NoReturn:
+    for line in str(exc).splitlines():
+        click.echo(f"spillwatch: {line}", err=True)
+    raise SystemExit(1)
+
+
+def with_model(settings: Settings, model: Path | None) -> Settings:
+    if model is None:
+        return settings
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"path": model})})
+
+
+def log_to_stderr(level: str, style: str) -> None:
+    import structlog
+
+    pretty = style == "console" or (style == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
