@@ -6,7 +6,7 @@ SpillwatchError
 │   └── RefusedError    ... for the camera is there and says no
 ├── WellsError      a wells file is wrong or does not fit the picture
 ├── ModelError      a model or its training data is wrong
-├── PublishError    a message cannot be handed on
+├── PublishError    a message cannot be handed on, a report not be written
 ├── CommandError    what somebody asks cannot be done
 ├── SpreadingError  the processes that share a long job cannot be had
 └── StoreError      the state directory cannot keep what must survive
@@ -41,7 +41,7 @@ class ModelError(SpillwatchError):
 
 
 class PublishError(SpillwatchError):
-    """An event cannot be delivered."""
+    """An event cannot be delivered, or a report not be written."""
 
 
 class CommandError(SpillwatchError):

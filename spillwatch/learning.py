@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from spillwatch.errors import ModelError
 from spillwatch.model import bundle, evaluation, training
 from spillwatch.model.report import write_evaluation_report, write_training_report
-from spillwatch.outputs import check_outputs
+from spillwatch.outputs import check_outputs, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +55,5 @@ def evaluate(model: Path | None, data: Path, *, out: Path | None, report: Path |
         write_evaluation_report(report, loaded, measured)
     figures = measured.as_json()
     if out:
-        try:
-            out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        except OSError as exc:
-            raise ModelError(f"figures {out} cannot be written: {exc.strerror}; choose another place") from exc
+        write_text(out, json.dumps(figures, indent=2) + "\n", what="figures")
     return figures

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spillwatch.errors import ConfigError
+from spillwatch.errors import ConfigError, PublishError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,3 +51,11 @@ def write_whole(path: Path, content: bytes, *, mode: int | None = None, synced: 
     finally:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, what: str) -> None:
+    """A report, or figures; whole, like all else. Raises PublishError."""
+    try:
+        write_whole(path, text.encode())
+    except OSError as exc:
+        raise PublishError(f"{what} {path} cannot be written: {exc.strerror}; choose another place") from exc

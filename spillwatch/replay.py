@@ -13,8 +13,8 @@ import numpy as np
 import structlog
 
 from spillwatch import build, profile, truth
-from spillwatch.errors import PublishError, SourceError
-from spillwatch.outputs import check_outputs
+from spillwatch.errors import SourceError
+from spillwatch.outputs import check_outputs, write_text
 from spillwatch.pictures import from_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
@@ -210,10 +210,7 @@ def _annotated(path: Path, wells: Wells, fps: float, settings: Settings) -> Anno
 
 def _write(settings: Settings, job: Job, watch: _Watch, outcome: Outcome, *, located: bool) -> None:
     if job.score:
-        try:
-            job.score.write_text(json.dumps(outcome.score, indent=2) + "\n", encoding="utf-8")
-        except OSError as exc:
-            raise PublishError(f"score {job.score} cannot be written: {exc.strerror}; choose another place") from exc
+        write_text(job.score, json.dumps(outcome.score, indent=2) + "\n", what="score")
     if job.report:
         # matplotlib is loaded for reports only.
         from spillwatch.publish.report import ReplayData, write_replay_report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spillwatch import history
-from spillwatch.errors import SpillwatchError
+from spillwatch.outputs import write_text
 from spillwatch.pages import figure, render
 from spillwatch.records import SITE, Condition, Priority
 from spillwatch.watch import assessment
@@ -75,10 +75,7 @@ def report(settings: Settings, wanted: Wanted, out: Path) -> None:
         site_alarms=SITE,
         version=version("spillwatch"),
     )
-    try:
-        out.write_text(page, encoding="utf-8")
-    except OSError as exc:
-        raise SpillwatchError(f"report {out} cannot be written: {exc.strerror}; choose another place") from exc
+    write_text(out, page, what="report")
 
 
 def band(average: float) -> str:

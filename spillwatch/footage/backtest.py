@@ -19,7 +19,7 @@ from spillwatch.footage.pieces import Kept, KeptStretch, Piece
 from spillwatch.footage.results import Result, Watched, combine
 from spillwatch.footage.sweep import aligned, shown, summary
 from spillwatch.model import bundle as bundles
-from spillwatch.outputs import write_whole
+from spillwatch.outputs import write_text, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,10 +174,7 @@ def _summed_up(settings: Settings, job: Job, every: Sequence[Watched], found_don
         found_done=found_done,
     )
     content = {"models": outcome.models, "cameras": outcome.cameras, "faults": outcome.faults}
-    try:
-        (job.out / "summary.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise PublishError(f"{exc.filename} cannot be written: {exc.strerror}; choose another --out") from exc
+    write_text(job.out / "summary.json", json.dumps(content, indent=2) + "\n", what="summary")
     return outcome
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spillwatch import build, profile
-from spillwatch.errors import ConfigError, PublishError
+from spillwatch.errors import ConfigError
 from spillwatch.footage import recording
-from spillwatch.outputs import check_outputs
+from spillwatch.outputs import check_outputs, write_text
 from spillwatch.pages import figure, render
 from spillwatch.profile import Evidence, Levels, Profile
 from spillwatch.watch import budget
@@ -213,10 +213,7 @@ def write_report(path: Path, outcome: Outcome) -> None:
         curve=_curve(outcome) if outcome.choices else "",
         version=version("spillwatch"),
     )
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as exc:
-        raise PublishError(f"report {path} cannot be written: {exc.strerror}; choose another place") from exc
+    write_text(path, page, what="report")
 
 
 def _curve(outcome: Outcome) -> Markup:

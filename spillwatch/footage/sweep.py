@@ -12,9 +12,9 @@ import numpy as np
 import structlog
 
 from spillwatch import build, truth
-from spillwatch.errors import ConfigError, PublishError
+from spillwatch.errors import ConfigError
 from spillwatch.footage import recording
-from spillwatch.outputs import check_outputs
+from spillwatch.outputs import check_outputs, write_text
 from spillwatch.pages import figure, render
 from spillwatch.wells import wellmap
 
@@ -179,14 +179,11 @@ def shown(value: float | None) -> str:
 
 
 def _write(job: Job, result: dict[str, Any]) -> None:
-    try:
-        if job.json:
-            job.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        if job.report:
-            page = render("score.html", result=result, shown=shown, curve=_curve(result), version=version("spillwatch"))
-            job.report.write_text(page, encoding="utf-8")
-    except OSError as exc:
-        raise PublishError(f"{exc.filename} cannot be written: {exc.strerror}; choose another place") from exc
+    if job.json:
+        write_text(job.json, json.dumps(result, indent=2) + "\n", what="score")
+    if job.report:
+        page = render("score.html", result=result, shown=shown, curve=_curve(result), version=version("spillwatch"))
+        write_text(job.report, page, what="report")
 
 
 def _curve(result: dict[str, Any]) -> Markup:

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from spillwatch import pages
-from spillwatch.errors import ModelError
 from spillwatch.model.scoring import Scorer
+from spillwatch.outputs import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,10 +64,7 @@ def write_evaluation_report(path: Path, bundle: Bundle, evaluation: Evaluation) 
 
 def _write(path: Path, **values: object) -> None:
     page = pages.render("training.html", version=version("spillwatch"), **values)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as exc:
-        raise ModelError(f"report {path} cannot be written: {exc.strerror}; choose a folder that exists") from exc
+    write_text(path, page, what="report")
 
 
 def _measured(evaluation: Evaluation) -> dict[str, tuple[F32, bool]]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
-from spillwatch.errors import PublishError
+from spillwatch.outputs import write_text
 from spillwatch.pages import figure, render
 from spillwatch.publish.annotate import clock
 from spillwatch.records import F32, F64, U8, AlarmEvent, Condition
@@ -84,13 +84,7 @@ def write_replay_report(path: Path, data: ReplayData) -> None:
         pictures=[(alarm, _jpeg(picture)) for alarm, picture in pictured[:_PICTURES]],
         pictures_left_out=len(pictured) - _PICTURES,
     )
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as exc:
-        raise PublishError(
-            f"The report {path} cannot be written ({exc.strerror}); "
-            "name a file in a folder that exists, that you may write to and that has free space"
-        ) from exc
+    write_text(path, page, what="report")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spillwatch.errors import ModelError
+from spillwatch.errors import ModelError, PublishError
 from spillwatch.model import report, training
 from spillwatch.model.evaluation import evaluate
 from tests.unit.model.crops import write_data
@@ -82,7 +82,7 @@ def test_reports_hold_everything_themselves(result: TrainResult, data: Path, tmp
         assert page.count("<img") == page.count('src="data:image/svg+xml;base64,') == figures
         assert result.bundle.name in page
         assert "http" not in page.replace("http-equiv", "")
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(PublishError, match="cannot be written"):
         report.write_training_report(tmp_path / "no" / "r.html", result, None)
 
 

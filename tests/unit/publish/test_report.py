@@ -175,5 +175,5 @@ def test_long_video_stays_small_and_keeps_its_peaks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing/r.html", "."])
 def test_unwritable_path_is_one_sentence(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PublishError, match=r"^The report .* cannot be written \(.+\); name a file in a folder that"):
+    with pytest.raises(PublishError, match=r"^report .* cannot be written: .+; choose another place$"):
         write_replay_report(tmp_path / name, replayed())
