@@ -28,8 +28,9 @@ from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
 from spillwatch.watch.health import Health
 from spillwatch.watch.obstruction import ObstructionDetector
-from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
+from spillwatch.watch.pipeline import Deciders, Pipeline
 from spillwatch.watch.priorities import FloodCounter
+from spillwatch.watch.senses import Senses
 from spillwatch.wells import wellmap
 from spillwatch.wells.cropping import Cropper
 from spillwatch.wells.looking import Looker

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,12 @@ from spillwatch.watch.rehearsal import Rehearsal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spillwatch.records import F32, U8, AlarmEvent, Alignment, Bools, Command, Gap, Sight, Wells
+    from spillwatch.records import F32, U8, AlarmEvent, Bools, Command, Gap, Wells
     from spillwatch.watch.alarms import Alarms
     from spillwatch.watch.detection import SpillDetector
     from spillwatch.watch.health import Health
     from spillwatch.watch.obstruction import ObstructionDetector
-
-Shift = tuple[float, float]
+    from spillwatch.watch.senses import Senses, Shift
 
 BLINDING = (
     Condition.CAMERA_LOST,
@@ -36,62 +35,6 @@ BLINDING = (
 SETTLE_S = 5.0
 """After a restart what blinded the camera before counts as lasting until it has been seen for so long: longer than any
 of those conditions needs to be known again, so that it stays the same alarm."""
-
-
-class Look(Protocol):
-    """Measures a picture as a whole."""
-
-    def __call__(self, frame: Frame) -> Sight: ...
-
-
-class Align(Protocol):
-    """Finds how far the picture has moved from the one that the wells were located on."""
-
-    def __call__(self, frame: Frame) -> Alignment: ...
-
-
-class Crop(Protocol):
-    """Cuts the wells out of a frame."""
-
-    def __call__(self, frame: Frame, shift: Shift) -> U8:
-        """(wells, 3, size, size) uint8 RGB, of wells moved by ``shift`` pixels (x, y)."""
-        ...
-
-
-class Surround(Protocol):
-    """Samples the plate around each well."""
-
-    def __call__(self, frame: Frame, shift: Shift) -> F32:
-        """(3, wells, samples) float32 luma, Cb, Cr."""
-        ...
-
-
-class Scorer(Protocol):
-    """Judges crops."""
-
-    def score(self, crops: U8) -> F32:
-        """(wells, 3, size, size) uint8 RGB to (wells,) float32 above 0; higher is more like a spill."""
-        ...
-
-
-class Paint(Protocol):
-    """Paints a spill, for self-tests."""
-
-    def __call__(self, frame: Frame, well: int, shift: Shift) -> Frame:
-        """A copy of a frame with a spill in the well of this row, wells being moved by ``shift`` pixels (x, y)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Senses:
-    """What other rooms know of pictures, handed in by build.py."""
-
-    look: Look
-    align: Align
-    crop: Crop
-    surround: Surround
-    scorer: Scorer
-    paint: Paint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

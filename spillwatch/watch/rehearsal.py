@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spillwatch.records import AlarmEvent, Frame, View
     from spillwatch.watch.alarms import Alarms
     from spillwatch.watch.detection import SpillDetector
-    from spillwatch.watch.pipeline import Senses
+    from spillwatch.watch.senses import Senses
 
 
 class Rehearsal:

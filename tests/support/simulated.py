@@ -14,7 +14,8 @@ from spillwatch.watch.alarms import Alarms
 from spillwatch.watch.detection import ScoreScale, SpillDetector
 from spillwatch.watch.health import Health
 from spillwatch.watch.obstruction import ObstructionDetector
-from spillwatch.watch.pipeline import Deciders, Pipeline, Senses
+from spillwatch.watch.pipeline import Deciders, Pipeline
+from spillwatch.watch.senses import Senses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
