@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from spillwatch.model import training
 from tests.unit.model.crops import write_data, write_test
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from spillwatch.model.bundle import Bundle
@@ -23,9 +25,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def trained(data: Path) -> Callable[[str], TrainResult]:
+    """By a preset; each is trained once, with seed 3."""
+    return cache(lambda preset: training.train(data, preset=preset, seed=3))
+
+
 @pytest.fixture(scope="session", params=["default", "seed"])
-def result(request: pytest.FixtureRequest, data: Path) -> TrainResult:
-    return training.train(data, preset=request.param, seed=3)
+def result(request: pytest.FixtureRequest, trained: Callable[[str], TrainResult]) -> TrainResult:
+    return trained(request.param)
 
 
 @pytest.fixture(scope="session")

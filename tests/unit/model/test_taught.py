@@ -18,8 +18,10 @@ from tests.unit.model.crops import well
 from tests.unit.test_cli import fails
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from spillwatch.model.training import TrainResult
     from spillwatch.records import U8
 
 HOW = Preprocessing()
@@ -75,8 +77,10 @@ def test_nothing_was_judged(tmp_path: Path) -> None:
         taught.load(tmp_path, HOW)
 
 
-def test_a_model_leaves_alone_what_the_crew_marked_false_and_says_so(data: Path, tmp_path: Path) -> None:
-    before = training.train(data, preset="default", seed=3).bundle
+def test_a_model_leaves_alone_what_the_crew_marked_false_and_says_so(
+    data: Path, trained: Callable[[str], TrainResult], tmp_path: Path
+) -> None:
+    before = trained("default").bundle
     after = training.train(data, preset="default", seed=3, extend=teach(tmp_path, 10)).bundle
     others = np.stack([taught.read_crop(path, HOW) for path in sorted((tmp_path / "learning/normal").iterdir())])
     scores = [score_all(Scorer(m, "cpu"), others[:, :, 8:40]) / m.threshold for m in (before, after)]
