@@ -411,6 +411,11 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     cameras: tuple[CameraSettings, ...] = ()
 
+    def files(self) -> list[Path]:
+        """Every file that is named here: no output may take the place of one."""
+        sections = [section for _name, section in self if isinstance(section, Section)]
+        return [value for section in (*sections, *self.cameras) for _key, value in section if isinstance(value, Path)]
+
     @property
     def base_topic(self) -> str:
         return self.mqtt.base or f"spillwatch/{self.site}"

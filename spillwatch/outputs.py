@@ -25,20 +25,32 @@ def check_outputs(written: Iterable[Path | None], *, read: Iterable[Path | None]
             raise ConfigError(f"{path} cannot be written: this user may not; choose another place")
         if path.resolve() in taken:
             raise ConfigError(f"{path} would be overwritten, yet it is named twice; choose another file to write")
-        if path.is_file() or not path.exists():  # /dev/null and a terminal may be named twice
+        if is_plain(path):  # /dev/null and a terminal may be named twice
             taken.add(path.resolve())
+
+
+def is_plain(path: Path) -> bool:
+    """Whether it is a file, or will be one: no device and no pipe."""
+    return path.is_file() or not path.exists()
+
+
+def scratch_for(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def write_whole(path: Path, content: bytes, *, mode: int | None = None, synced: bool = False) -> None:
     """Written beside it and renamed, so that nobody ever reads half of it. Raises OSError, and leaves nothing then.
 
     ``mode`` are its permissions where those of every new file are not meant. ``synced`` waits for the disk before the
-    renaming, so that a power failure leaves a whole file too. A device, such as /dev/null, is written to as it is.
+    renaming, so that a power failure leaves a whole file too. A link stays one; a device, such as /dev/null, and a pipe
+    are written to as they are.
     """
-    if path.exists() and not path.is_file():
+    if not is_plain(path):
         path.write_bytes(content)
         return
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path = path.resolve()
+    scratch = scratch_for(path)
     try:
         with open(scratch, "wb") as file:
             file.write(content)

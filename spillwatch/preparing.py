@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+import shutil
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -24,7 +26,7 @@ from spillwatch.wells import finding, locating, wellmap
 from spillwatch.wells.finding import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from spillwatch.records import F64, U8, Wells
     from spillwatch.sources.base import Source
@@ -43,12 +45,34 @@ def locate(picture: str, *, out: Path, preview: Path | None, password_file: Path
     bgr = _picture(picture, password_file)
     found = _described(bgr, said) if said["corners"] else finding.find(bgr)
     wellmap.check_fits(found.wells, width=bgr.shape[1], height=bgr.shape[0])
-    locating.write_picture(reference, bgr)
     wells = replace(found.wells, reference=reference)
-    wellmap.save(wells, out)
+    with _kept(out, reference) as copies:
+        locating.write_picture(reference, bgr)
+        wellmap.save(wells, out)
     if preview:
         locating.write_picture(preview, locating.draw_preview(bgr, wells))
-    return replace(found, wells=wells)
+    notes = (f"{path} was there before, and is kept as {copy}" for path, copy in copies.items())
+    return replace(found, wells=wells, notes=(*found.notes, *notes))
+
+
+@contextmanager
+def _kept(*paths: Path) -> Iterator[dict[Path, Path]]:
+    """Copies, named as the page's editor does, of what people may have worked on; put back when all cannot be made."""
+    stamp = f"bak-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    copies = {path: path.with_name(f"{path.name}.{stamp}") for path in paths if path.is_file()}
+    try:
+        for path, copy in copies.items():
+            shutil.copy2(path, copy)
+    except OSError as exc:
+        for copy in copies.values():
+            copy.unlink(missing_ok=True)
+        raise WellsError(f"no copy of {path} could be kept ({exc.strerror}), so it stays; make room there") from exc
+    try:
+        yield copies
+    except BaseException:
+        for path, copy in copies.items():
+            copy.replace(path)
+        raise
 
 
 def _described(bgr: U8, said: dict[str, Any]) -> Found:

@@ -70,7 +70,7 @@ def replay(settings: Settings, job: Job) -> Outcome:
     """
     check_outputs(
         (job.events, job.annotated, job.score, job.report),
-        read=(job.video, job.wells, job.profile, job.truth, settings.model.path, *_files_of(settings)),
+        read=(job.video, job.profile, job.truth, *settings.files(), *wellmap.files(_wells_file(settings, job))),
     )
     build.one_core_each()
     expected = truth.load(job.truth) if job.truth else None
@@ -162,8 +162,8 @@ class _Watch:
                 self.snapshots[event.id] = snapshot(frame.planes, moved(self.pipeline.wells, view.shift), index)
 
 
-def _files_of(settings: Settings) -> list[Path | None]:
-    return [path for camera in settings.cameras for path in (camera.wells, camera.profile)]
+def _wells_file(settings: Settings, job: Job) -> Path | None:
+    return job.wells or (settings.cameras[0].wells if settings.cameras else None)
 
 
 def _with_profile(settings: Settings, job: Job, model: str) -> Settings:
@@ -181,8 +181,7 @@ class _Table:
 
 def _table(settings: Settings, job: Job) -> _Table:
     """The wells of the job, else of the settings' first camera, else as found in the video itself."""
-    path = job.wells or (settings.cameras[0].wells if settings.cameras else None)
-    if path:
+    if path := _wells_file(settings, job):
         return _Table(wellmap.load(path))
     from spillwatch.wells.finding import find, median_frame
 

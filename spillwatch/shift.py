@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spillwatch import history
-from spillwatch.outputs import write_text
+from spillwatch.outputs import check_outputs, write_text
 from spillwatch.pages import figure, render
 from spillwatch.records import SITE, Condition, Priority
 from spillwatch.watch import assessment
@@ -50,6 +50,7 @@ _INK, _SOFT, _NORMAL, _SPILL = "#1d2329", "#5b6670", "#2b6ca3", "#c4441c"
 
 def report(settings: Settings, wanted: Wanted, out: Path) -> None:
     """Read the history and write the page; raises SpillwatchError when either cannot be done."""
+    check_outputs([out], read=settings.files())
     span, book = history.span(wanted), history.past(settings, wanted)
     alarms = assessment.alarms(book.events(span[0] - LEAD, span[1]))
     trends = book.trends(*span)

@@ -69,18 +69,18 @@ class Truth(BaseModel):
 
 def load(path: Path) -> Truth:
     """Read a truth file. Raises ConfigError that names the file and the fault."""
+    what = f"truth file {path}"
     try:
-        return Truth.model_validate(json.loads(inputs.read(path, what="truth file", error=ConfigError, trusted=False)))
+        content = inputs.read(path, what="truth file", error=ConfigError, trusted=False)
+        return Truth.model_validate(json.loads(inputs.text(content, what=what, error=ConfigError)))
     except OSError as exc:
-        raise ConfigError(f"truth file {path} cannot be read: {exc.strerror}") from exc
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigError(f"truth file {path} is not valid JSON: {exc}") from exc
+        raise ConfigError(f"{what} cannot be read: {exc.strerror}; check the path") from exc
+    except (json.JSONDecodeError, RecursionError) as exc:
+        raise ConfigError(f"{what} is not valid JSON: {exc}; is it the right file?") from exc
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise ConfigError(
-            f"truth file {path}: {key or 'content'}: {fault['msg'].removeprefix('Value error, ')}"
-        ) from None
+        raise ConfigError(f"{what}: {key or 'content'}: {fault['msg'].removeprefix('Value error, ')}") from None
 
 
 def warn_of_strangers(truth: Truth, wells: Wells) -> None:

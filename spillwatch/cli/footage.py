@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spillwatch.cli.shell import DIRECTORY, FILE, THING, Number, fail, log_to_stderr, main, plain_errors, with_model
+from spillwatch.cli.shell import (
+    DIRECTORY,
+    FILE,
+    THING,
+    Number,
+    fail,
+    log_to_stderr,
+    main,
+    plain_errors,
+    settings_of,
+    with_model,
+)
 from spillwatch.errors import SpillwatchError
 
 if TYPE_CHECKING:
@@ -30,9 +41,9 @@ def replay(config: Path | None, model: Path | None, **files: Any) -> None:
     """Watch a video, every frame of it, and say which well spilled and when."""
     if files["score"] and not files["truth"]:
         raise click.UsageError("--json needs --truth, to score against")
-    from spillwatch.configfile import load
-
-    settings = with_model(load(config), model)
+    settings = with_model(
+        settings_of(config, *(files[name] for name in ("events", "annotated", "score", "report"))), model
+    )
     log_to_stderr(settings.log.level, "auto")
     from spillwatch.records import AlarmEvent, encode
     from spillwatch.replay import Job
@@ -116,9 +127,7 @@ def calibrate(
     config: Path | None, model: Path | None, normal: tuple[Path, ...], more: tuple[Path, ...], **options: Any
 ) -> None:
     """Set a camera's detection levels by a budget of false alarms, from videos of normal work."""
-    from spillwatch.configfile import load
-
-    settings = with_model(load(config), model)
+    settings = with_model(settings_of(config, options["profile"], options["report"]), model)
     log_to_stderr(settings.log.level, "auto")
     from spillwatch.footage.calibrating import Job, sentences
     from spillwatch.footage.calibrating import calibrate as work_out
@@ -145,9 +154,7 @@ def score(config: Path | None, model: Path | None, wells_from_truth: bool, **opt
     """Watch every clip of FOLDERS that has a truth file: delays, misses and false alarms, at these and other levels."""
     if wells_from_truth and options["wells"]:
         raise click.UsageError("give --wells or --wells-from-truth, not both")
-    from spillwatch.configfile import load
-
-    settings = with_model(load(config), model)
+    settings = with_model(settings_of(config, options["json"], options["report"]), model)
     log_to_stderr(settings.log.level, "auto")
     from spillwatch.footage.sweep import Job, table
     from spillwatch.footage.sweep import score as watch
@@ -156,6 +163,8 @@ def score(config: Path | None, model: Path | None, wells_from_truth: bool, **opt
     with progress("Clips") as tick:
         result = watch(settings, Job(on_clip=tick, **options))
     click.echo(table(result))
+    if faults := result["faults"]:
+        fail(SpillwatchError(f"{len(faults)} of {len(result['clips'])} clips could not be watched to their end"))
 
 
 @main.command()

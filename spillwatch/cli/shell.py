@@ -7,6 +7,7 @@ import functools
 import logging
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -43,15 +44,19 @@ class Number(click.FloatRange):
 
 
 def plain_errors(function: Callable[..., None]) -> Callable[..., None]:
-    """SpillwatchErrors become one line on standard error and exit code 1."""
+    """SpillwatchErrors, Ctrl-C and SIGTERM become one line on standard error and exit code 1."""
 
     @functools.wraps(function)
     def guarded(**options: Any) -> None:
+        before = signal.signal(signal.SIGTERM, _stop)
         try:
             function(**options)
             sys.stdout.flush()
         except SpillwatchError as exc:
             fail(exc)
+        except KeyboardInterrupt as exc:
+            said = [f"stopped by {str(exc) or 'Ctrl-C'} before it was done", *getattr(exc, "__notes__", [])]
+            fail(SpillwatchError("; ".join(said)))
         except BrokenPipeError:
             # The reader of our standard output left; nobody is there to be told.
             sys.stderr.close()
@@ -61,8 +66,15 @@ def plain_errors(function: Callable[..., None]) -> Callable[..., None]:
                 raise
             _drop_output()
             fail(SpillwatchError(f"standard output cannot be written: {exc.strerror}; send it elsewhere"))
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return guarded
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    """Leave as by Ctrl-C, so that nothing half done stays behind."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _drop_output() -> None:
@@ -74,6 +86,15 @@ def fail(exc: SpillwatchError) -> NoReturn:
     for line in str(exc).splitlines():
         click.echo(f"spillwatch: {line}", err=True)
     raise SystemExit(1)
+
+
+def settings_of(config: Path | None, *outputs: Path | None) -> Settings:
+    """The settings, whose file no output may replace."""
+    from spillwatch import configfile
+    from spillwatch.outputs import check_outputs
+
+    check_outputs(outputs, read=[config])
+    return configfile.load(config)
 
 
 def with_model(settings: Settings, model: Path | None) -> Settings:

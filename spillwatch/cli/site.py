@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import getpass
+import signal
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spillwatch.cli.shell import DIRECTORY, FILE, fail, log_to_stderr, main, plain_errors
+from spillwatch.cli.shell import DIRECTORY, FILE, fail, log_to_stderr, main, plain_errors, settings_of
 from spillwatch.errors import SpillwatchError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @plain_errors
 def run(config: Path) -> None:
     """Watch live cameras until SIGTERM: the daemon. SIGHUP reads the settings and wells anew."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while it starts; to systemd that is no failure
     from spillwatch.configfile import load
 
     settings = load(config)
@@ -124,7 +126,6 @@ def alarms(config: Path | None, style: str | None, **wanted: Any) -> None:
 def report(config: Path | None, out: Path, **wanted: Any) -> None:
     """Write a shift report: what the alarms amounted to, by the figures of ISA-18.2 and EEMUA 191."""
     from spillwatch import history, shift
-    from spillwatch.configfile import load
 
-    shift.report(load(config), history.Wanted(**wanted), out)
+    shift.report(settings_of(config, out), history.Wanted(**wanted), out)
     click.echo(f"wrote {out}", err=True)

@@ -81,7 +81,11 @@ def backtest(settings: Settings, job: Job) -> Outcome:
     keys = {who: piece.key() for who, piece in wanted.items() if piece}
     todo = {key: wanted[who] for who, key in keys.items() if not _done(_path(job, key))}
     found_done = len(set(keys.values())) - len(todo)
-    faults = _watch(job, {key: piece for key, piece in todo.items() if piece})
+    try:
+        faults = _watch(job, {key: piece for key, piece in todo.items() if piece})
+    except KeyboardInterrupt as exc:
+        exc.add_note(f"what was finished is kept in {job.out}, so run the same command again")
+        raise
     every = []
     for clip in clips:
         for name, _model in models:

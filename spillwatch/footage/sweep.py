@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from spillwatch import build, truth
-from spillwatch.errors import ConfigError
+from spillwatch.errors import ConfigError, SourceError, WellsError
 from spillwatch.footage import recording
 from spillwatch.outputs import check_outputs, write_text
 from spillwatch.pages import figure, render
@@ -62,28 +62,39 @@ class _Clip:
 
 
 def score(settings: Settings, job: Job) -> dict[str, Any]:
-    """Every clip with truth, in all, and over a sweep of levels; what ``--json`` writes."""
+    """Every clip with truth, in all, and over a sweep of levels; what ``--json`` writes.
+
+    A clip that cannot be watched, or not to its end, is named in its row and in ``faults``, and stops none.
+    """
     build.one_core_each()
     pairs = _clips(job.folders)
     read = [path for pair in pairs for path in pair]
-    check_outputs((job.json, job.report), read=(*read, job.wells, settings.model.path))
+    check_outputs((job.json, job.report), read=(*read, *wellmap.files(job.wells), *settings.files()))
     judge = build.judge(settings.model)
+    truths = [truth.load(beside) for _video, beside in pairs]
     wells = _wells(job, [beside for _video, beside in pairs])
-    clips = []
-    for done, (video, beside) in enumerate(pairs):
-        job.on_clip(done, len(pairs))
-        seen = recording.record(video, wells[done], judge, settings.detection)
-        expected = truth.load(beside)
-        truth.warn_of_strangers(expected, wells[done])
-        clips.append(_Clip(seen, expected))
-    scores = [clip.score(clip.seen.raised) for clip in clips]
     names = _names([video for video, _beside in pairs])
+    clips: list[_Clip] = []
+    rows: list[dict[str, Any]] = []
+    for done, (video, _beside) in enumerate(pairs):
+        job.on_clip(done, len(pairs))
+        try:
+            seen = recording.record(video, wells[done], judge, settings.detection)
+        except (SourceError, WellsError) as exc:
+            rows.append({"clip": names[done], "spills": [], **dict.fromkeys(_FIGURES), "fault": str(exc)})
+            continue
+        truth.warn_of_strangers(truths[done], wells[done])
+        clip = _Clip(seen, truths[done])
+        clips.append(clip)
+        one = clip.score(seen.raised)
+        rows.append({"clip": names[done], **one, **summary([one]), "fault": seen.cut_short})
     result = {
         "model": judge.bundle.name,
         "on_s": settings.detection.on_s,
         "reference": settings.detection.reference,
-        "clips": [{"clip": name, **one, **summary([one])} for name, one in zip(names, scores, strict=True)],
-        "total": summary(scores),
+        "clips": rows,
+        "faults": [row["fault"] for row in rows if row["fault"]],
+        "total": summary([clip.score(clip.seen.raised) for clip in clips]),
         "sweep": _sweep(clips, judge, settings.detection),
     }
     _write(job, result)
@@ -140,6 +151,10 @@ def summary(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+_FIGURES = ("missed", "false_alarms", "well_hours", "frames", "seconds", *summary([]))
+"""What a clip's row has, and is null where the clip was not watched."""
+
+
 def _sweep(clips: Sequence[_Clip], judge: Judge, detection: DetectionSettings) -> list[dict[str, Any]]:
     """The same clips at other levels: the detector runs again, the network does not."""
     rows = []
@@ -159,7 +174,7 @@ def table(result: dict[str, Any]) -> str:
     texts = [("", *heads), *((name, *(shown(values[key]) for key in keys)) for name, values in rows)]
     lines = aligned(texts)
     lines.insert(len(result["clips"]) + 2, "")
-    return "\n".join(lines)
+    return "\n".join([*lines, *([""] if result["faults"] else []), *result["faults"]])
 
 
 def aligned(texts: Sequence[Sequence[str]]) -> list[str]:

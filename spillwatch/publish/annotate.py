@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from spillwatch.errors import PublishError
+from spillwatch.outputs import is_plain, scratch_for
 from spillwatch.pictures import to_bgr
 from spillwatch.records import F32, F64, U8, Planes
 
@@ -36,11 +37,12 @@ _PANEL_LINES = 12  # alarms that are named; the rest are counted
 class AnnotatedVideo:
     """Writes H.264 in MP4 at the source's pace: a frame shows when its ``time_s`` says, counted from the first.
 
-    Entering it creates the file; the file can be played once it is left.
+    It is written beside its place and moved there when all is well at the end: what is in that place can be played.
     """
 
     def __init__(self, path: Path, wells: Wells, *, fps: float, on_s: float) -> None:
         self._path = path
+        self._scratch = scratch_for(path.resolve()) if is_plain(path) else path
         self._wells = wells
         self._fps = fps
         self._on_s = on_s
@@ -50,27 +52,38 @@ class AnnotatedVideo:
 
     def __enter__(self) -> Self:
         try:
-            self._path.open("wb").close()
+            self._scratch.open("wb").close()
         except OSError as exc:
             raise self._unwritable(exc) from exc
         return self
 
-    def __exit__(self, kind: object, *exc: object) -> None:
+    def __exit__(self, kind: object, value: BaseException | None, *exc: object) -> None:
         try:
-            if self._encoder is None:
-                if self._path.is_file():
-                    self._path.unlink()  # an MP4 without frames plays nowhere
-            else:
+            if self._encoder:
                 self._encoder.close()
+            if value is None:
+                self._put()
+            else:
+                value.add_note(f"the annotated video {self._path} is not written")
         except (OSError, av.FFmpegError) as error:
-            if kind is None:  # otherwise the first error tells more
+            if value is None:  # otherwise the first error tells more
                 raise self._unwritable(error) from error
+        finally:
+            if self._scratch != self._path:
+                self._scratch.unlink(missing_ok=True)
+
+    def _put(self) -> None:
+        if self._encoder is None:
+            if self._path.is_file():
+                self._path.unlink()  # an MP4 without frames plays nowhere, and one of before is not of this video
+        elif self._scratch != self._path:
+            self._scratch.replace(self._path.resolve())
 
     def write(self, frame: Frame, view: View, alarms: Sequence[str]) -> None:
         """Draws and encodes one frame; ``alarms`` are the active ones, one line of text each."""
         try:
             if self._encoder is None:
-                self._encoder = _Encoder(self._path, frame, fps=self._fps)
+                self._encoder = _Encoder(self._scratch, frame, fps=self._fps)
             if self._drawing is None or np.abs(np.subtract(view.shift, self._shift)).max() > _FOLLOW_PX:
                 self._shift = view.shift
                 self._drawing = _Drawing(moved(self._wells, view.shift), frame.planes, on_s=self._on_s)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from spillwatch.errors import WellsError
+from spillwatch.outputs import write_whole
 from spillwatch.records import F64, U8, Wells
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def write_picture(path: Path, bgr: U8) -> None:
         done, data = cv2.imencode(path.suffix or ".png", bgr)
         if not done:
             raise WellsError(f"picture {path} cannot be written as {path.suffix}; use .png or .jpg")
-        path.write_bytes(data.tobytes())
+        write_whole(path, data.tobytes())
     except cv2.error as exc:
         raise WellsError(f"picture {path} cannot be written as {path.suffix}; use .png or .jpg") from exc
     except OSError as exc:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spillwatch.cli import main
-from spillwatch.wells import wellmap
+from spillwatch.wells import locating, wellmap
 from tests.support.clips import write_clip
 from tests.support.simulated import wells
+from tools.rig import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,6 +202,58 @@ def test_what_is_read_is_not_overwritten(clip: Path, wells_file: Path, tmp_path:
     assert wells_file.read_bytes() == before
 
 
+def test_no_output_takes_the_place_of_a_file_that_is_named_elsewhere(
+    clip: Path, wells_file: Path, tmp_path: Path
+) -> None:
+    with_picture = replace(wellmap.load(wells_file), reference=tmp_path / "w.png")
+    locating.write_picture(tmp_path / "w.png", np.full((64, 192, 3), 110, np.uint8))
+    wellmap.save(with_picture, wells_file)
+    config = tmp_path / "c.toml"
+    config.write_text('[events]\npath = "events.jsonl"\n')
+    (tmp_path / "events.jsonl").write_text("{}\n")
+    for output in (config, tmp_path / "w.png", tmp_path / "events.jsonl"):
+        before = output.read_bytes()
+        for words in (
+            ["replay", clip, "--wells", wells_file, "--config", config, "--events", output],
+            ["calibrate", "--normal", clip, "--wells", wells_file, "--config", config, "--profile", output],
+        ):
+            assert f"{output} would be overwritten" in fails(*words)
+        assert output.read_bytes() == before
+    assert f"{config} would be overwritten" in fails("report", "--config", config, "--out", config)
+
+
+def test_a_profile_that_the_settings_name_may_be_made_anew(clip: Path, wells_file: Path, tmp_path: Path) -> None:
+    config, camera = tmp_path / "c.toml", '[[cameras]]\nid = "a"\nkind = "rtsp"\nurl = "rtsp://127.0.0.1/a"\n'
+    config.write_text(f'{camera}wells = "{wells_file.name}"\nprofile = "p.toml"\n')
+    words = ["--normal", clip, "--wells", wells_file, "--profile", tmp_path / "p.toml", "--config", config]
+    assert "nothing to calibrate on" in fails("calibrate", *words)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_that_is_stopped_leaves_the_annotated_video_of_before(
+    number: signal.Signals, wells_file: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    long = tmp_path / "long.mp4"
+    write_clip(long, [rng.integers(100, 130, (64, 192, 3), dtype=np.uint8) for _ in range(20)] * 300, fps=10)
+    annotated = tmp_path / "a.mp4"
+    annotated.write_bytes(b"a video of before")
+    words = ["replay", str(long), "--wells", str(wells_file), "--annotated", str(annotated)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "spillwatch", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: any(tmp_path.glob(".a.mp4.*.part")), within_s=60)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    told = f"spillwatch: stopped by {by} before it was done; the annotated video {annotated} is not written"
+    assert said.splitlines()[-1] == told
+    assert "Traceback" not in said
+    assert annotated.read_bytes() == b"a video of before"
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_a_truncated_video_is_watched_as_far_as_it_goes(wells_file: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     whole = tmp_path / "whole.ts"
@@ -221,6 +278,38 @@ def test_locate_writes_wells_reference_and_preview(clip: Path, tmp_path: Path) -
     assert located.reference is not None
     assert located.reference.exists()
     assert (tmp_path / "p.png").exists()
+
+
+def test_locate_keeps_what_it_replaces(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "w.toml"
+    words = ["--rows", 2, "--columns", 3, "--corners", "30,16 150,16 150,48 30,48", "--well", "30x20"]
+    assert "kept" not in spillwatch("locate", clip, "--out", out, *words).output
+    out.write_text(edited := out.read_text().replace("out_of_service = false", "out_of_service = true", 1))
+    picture = (tmp_path / "w.reference.png").read_bytes()
+    result = spillwatch("locate", clip, "--out", out, *words)
+    assert result.exit_code == 0, result.output
+    [wells_copy], [picture_copy] = tmp_path.glob("w.toml.bak-*"), tmp_path.glob("w.reference.png.bak-*")
+    assert wells_copy.read_text() == edited
+    assert picture_copy.read_bytes() == picture
+    assert f"{out} was there before, and is kept as {wells_copy}" in result.stderr
+    assert "true" not in out.read_text()
+
+
+def test_locate_that_cannot_write_leaves_all_as_it_was(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "w.toml"
+    out.write_text("mine")
+    (tmp_path / "w.reference.png").write_text("my picture")
+
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(wellmap, "write_whole", full)
+    words = ["--rows", 2, "--columns", 3, "--corners", "30,16 150,16 150,48 30,48", "--well", "30x20"]
+    assert "No space left" in fails("locate", clip, "--out", out, *words)
+    left = {path.name: path.read_text() for path in tmp_path.iterdir() if path != clip}
+    assert left == {"w.toml": "mine", "w.reference.png": "my picture"}
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+import os
 import stat
-from typing import TYPE_CHECKING
+import threading
+from pathlib import Path
 
 import pytest
 
 from spillwatch.outputs import write_whole
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_file_takes_the_place_of_the_old_one_with_its_mode(tmp_path: Path) -> None:
@@ -35,3 +34,36 @@ def test_a_device_stays_one(tmp_path: Path) -> None:
     device.symlink_to("/dev/null")
     write_whole(device, b"new")
     assert device.is_symlink()
+
+
+def test_what_was_there_stays_when_the_writing_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "score.json"
+    write_whole(path, b"whole")
+
+    def interrupted(_from: Path, _to: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, b"half")
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard: list[bytes] = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_bytes()))
+    reader.start()
+    write_whole(pipe, b"all of it")
+    reader.join(timeout=10)
+    assert heard == [b"all of it"]
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "w.toml").symlink_to(tmp_path / "far.toml")
+    write_whole(tmp_path / "w.toml", b"new")
+    assert (tmp_path / "w.toml").is_symlink()
+    assert (tmp_path / "far.toml").read_bytes() == b"new"

@@ -17,6 +17,7 @@ from spillwatch.errors import ConfigError
 from spillwatch.footage import recording, sweep
 from spillwatch.footage.recording import Recording
 from spillwatch.footage.sweep import Job
+from spillwatch.wells import wellmap
 from tests.support.clips import write_clip
 from tests.support.simulated import NORMAL, SCALE, SPILL, wells
 
@@ -112,6 +113,53 @@ def test_the_command_line_prints_a_table_and_writes_a_page(tmp_path: Path) -> No
     assert done.stdout.splitlines()[1].startswith("a.mp4")
     assert "on_s = 0.8" in done.stdout
     assert "2 clips against their truth" in report.read_text()
+
+
+def test_a_broken_clip_is_named_and_stops_no_other(tmp_path: Path) -> None:
+    clips(tmp_path, "a", "b", "c", spills=[{"well": "1", "start_s": 0.5, "end_s": 1.5}])
+    (tmp_path / "b.mp4").write_bytes(b"")
+    words = ["score", tmp_path, "--report", tmp_path / "r.html", "--json", tmp_path / "j.json"]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == "spillwatch: 1 of 3 clips could not be watched to their end"
+    result = json.loads((tmp_path / "j.json").read_text())
+    fault = f"{tmp_path / 'b.mp4'} is empty; record or copy it again"
+    assert result["faults"] == [fault]
+    assert [row["fault"] for row in result["clips"]] == [None, fault, None]
+    assert [row["spill_count"] for row in result["clips"]] == [1, None, 1]
+    assert result["clips"][0].keys() == result["clips"][1].keys()
+    assert result["total"]["spill_count"] == 2
+    assert fault in done.stdout
+    assert fault in (tmp_path / "r.html").read_text()
+
+
+def test_a_clip_that_is_cut_short_is_scored_and_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cut = tmp_path / "a.mkv"
+    write_clip(cut, [rng.integers(100, 130, (64, 192, 3), dtype=np.uint8) for _ in range(100)], fps=10)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    (tmp_path / "a.json").write_text(json.dumps({"wells": TRUE_WELLS, "spills": []}))
+    result = sweep.score(load(None), Job(folders=[tmp_path]))
+    assert 0 < result["clips"][0]["frames"] < 100
+    assert "cut short" in result["clips"][0]["fault"]
+    assert result["faults"] == [result["clips"][0]["fault"]]
+
+
+def test_a_truth_that_is_wrong_ends_it_before_anything_is_watched(tmp_path: Path) -> None:
+    clips(tmp_path, "a", "b")
+    (tmp_path / "b.json").write_text("{")
+    seen: list[int] = []
+    with pytest.raises(ConfigError, match=r"b\.json is not valid JSON"):
+        sweep.score(
+            load(None),
+            Job(folders=[tmp_path], wells=_wells_file(tmp_path), on_clip=lambda done, _of: seen.append(done)),
+        )
+    assert seen == []
+
+
+def _wells_file(folder: Path) -> Path:
+    wellmap.save(wells(3), folder / "w.toml")
+    return folder / "w.toml"
 
 
 @pytest.mark.parametrize(
