@@ -66,7 +66,7 @@ def spread(
     """
     from distributed import as_completed
 
-    with _client(crew) as client:
+    with _only_the_stop(), _client(crew) as client:
         futures = [
             client.submit(work, task, key=key, retries=RETRIES, priority=-number)
             for number, (key, task) in enumerate(tasks.items())
@@ -91,6 +91,18 @@ def spread(
                 looked_s = time.monotonic()
                 if not client.nthreads():
                     _LOG.warning("spreading.no_workers", scheduler=crew.scheduler, waiting=done.count())
+
+
+@contextmanager
+def _only_the_stop() -> Iterator[None]:
+    """Dask asserts that its workers have started when it is told to end them: who pressed Ctrl-C need not hear that."""
+    try:
+        yield
+    except AssertionError as exc:
+        cause: BaseException | None = exc
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__context__
+        raise cause or exc from None
 
 
 @contextmanager

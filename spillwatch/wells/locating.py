@@ -113,4 +113,4 @@ def write_picture(path: Path, bgr: U8) -> None:
     except cv2.error as exc:
         raise WellsError(f"picture {path} cannot be written as {path.suffix}; use .png or .jpg") from exc
     except OSError as exc:
-        raise WellsError(f"picture {path} cannot be written: {exc.strerror}") from exc
+        raise WellsError(f"picture {path} cannot be written: {exc.strerror}; choose another place") from exc

@@ -91,7 +91,7 @@ def save(wells: Wells, path: Path) -> None:
     try:
         write_whole(path, tomlkit.dumps(document).encode())
     except OSError as exc:
-        raise WellsError(f"wells file {path} cannot be written: {exc.strerror}") from exc
+        raise WellsError(f"wells file {path} cannot be written: {exc.strerror}; choose another place") from exc
 
 
 def files(path: Path | None) -> list[Path | None]:

@@ -48,6 +48,26 @@ def run(work: Callable[..., object], tasks: dict[str, object], crew: Crew) -> di
         return dict(results)
 
 
+def test_a_cluster_that_is_stopped_while_it_starts_says_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    leave = LocalCluster.__exit__
+
+    def close(cluster: LocalCluster, *exc: object) -> None:
+        leave(cluster, *exc)
+        raise AssertionError("Status.init")  # as it does of workers that were starting
+
+    monkeypatch.setattr(LocalCluster, "__exit__", close)
+    results = spread(doubtful, {}, Crew(workers=1))
+
+    def interrupted(_self: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    monkeypatch.setattr("distributed.as_completed.count", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
+        next(results)
+
+
 def test_a_task_is_tried_three_times_and_what_it_raises_is_handed_on(tmp_path: Path) -> None:
     for name in ("once", "twice", "always"):
         (tmp_path / name).mkdir()
