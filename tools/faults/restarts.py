@@ -130,7 +130,7 @@ def clock_stepped(folder: Path, *, seed: int, times: int) -> Tally:
     offset = folder / "offset"
     offset.write_text("+0\n")
     faked = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(offset.resolve())}
-    faked |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    faked |= {"FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     scenes = {"busy": busy(folder.parent / "scenes"), "calm": calm(folder.parent / "scenes")}
     with Stage(folder / "stage", scenes, environment=faked) as stage:
         well = sorted(stage.scenes["busy"].spilling)[0]
