@@ -10,6 +10,7 @@ from spillwatch.errors import ConfigError, PublishError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -37,6 +38,11 @@ def is_plain(path: Path) -> bool:
 def scratch_for(path: Path) -> Path:
     """Where a file is written until it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def backup_of(path: Path, at: datetime) -> Path:
+    """Where what people may have worked on is kept when it is replaced: NAME.bak-DATE."""
+    return path.with_name(f"{path.name}.bak-{at:%Y%m%dT%H%M%S}")
 
 
 def write_whole(path: Path, content: bytes, *, mode: int | None = None, synced: bool = False) -> None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from spillwatch import build
 from spillwatch.config import CameraSettings
 from spillwatch.errors import SourceError, WellsError
-from spillwatch.outputs import check_outputs
+from spillwatch.outputs import backup_of, check_outputs
 from spillwatch.pictures import read, to_bgr
 from spillwatch.sources.ahead import read_ahead
 from spillwatch.sources.file import FileSource
@@ -58,8 +58,8 @@ def locate(picture: str, *, out: Path, preview: Path | None, password_file: Path
 @contextmanager
 def _kept(*paths: Path) -> Iterator[dict[Path, Path]]:
     """Copies, named as the page's editor does, of what people may have worked on; put back when all cannot be made."""
-    stamp = f"bak-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    copies = {path: path.with_name(f"{path.name}.{stamp}") for path in paths if path.is_file()}
+    now = datetime.now(UTC)
+    copies = {path: backup_of(path, now) for path in paths if path.is_file()}
     try:
         for path, copy in copies.items():
             shutil.copy2(path, copy)

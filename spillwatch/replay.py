@@ -68,15 +68,17 @@ def replay(settings: Settings, job: Job) -> Outcome:
 
     A video that is cut short is watched as far as it goes: every file is written, and the fault is in the outcome.
     """
+    path = job.wells or (settings.cameras[0].wells if settings.cameras else None)
+    given = wellmap.load(path) if path else None
     check_outputs(
         (job.events, job.annotated, job.score, job.report),
-        read=(job.video, job.profile, job.truth, *settings.files(), *wellmap.files(_wells_file(settings, job))),
+        read=(job.video, job.profile, job.truth, *settings.files(), path, given.reference if given else None),
     )
     build.one_core_each()
     expected = truth.load(job.truth) if job.truth else None
     judge = build.judge(settings.model)
     settings = _with_profile(settings, job, judge.bundle.name)
-    table = _table(settings, job)
+    table = _Table(given) if given else _located(job.video)
     wells = table.wells
     if expected:
         truth.warn_of_strangers(expected, wells)
@@ -162,10 +164,6 @@ class _Watch:
                 self.snapshots[event.id] = snapshot(frame.planes, moved(self.pipeline.wells, view.shift), index)
 
 
-def _wells_file(settings: Settings, job: Job) -> Path | None:
-    return job.wells or (settings.cameras[0].wells if settings.cameras else None)
-
-
 def _with_profile(settings: Settings, job: Job, model: str) -> Settings:
     """The settings with the levels of the profile, which is that of the camera whose wells are watched."""
     path = job.profile or (settings.cameras[0].profile if settings.cameras and not job.wells else None)
@@ -179,13 +177,11 @@ class _Table:
     located: bool = False
 
 
-def _table(settings: Settings, job: Job) -> _Table:
-    """The wells of the job, else of the settings' first camera, else as found in the video itself."""
-    if path := _wells_file(settings, job):
-        return _Table(wellmap.load(path))
+def _located(video: Path) -> _Table:
+    """The wells as found in the video itself."""
     from spillwatch.wells.finding import find, median_frame
 
-    with FileSource(job.video) as source:
+    with FileSource(video) as source:
         picture = median_frame(frame.planes for frame in source)
     found = find(picture)
     _LOG.warning("wells.located", wells=len(found.wells), notes=found.notes, mend="check them, or give --wells")

@@ -80,11 +80,11 @@ class Outcome:
 def calibrate(settings: Settings, job: Job) -> Outcome:
     """Watch normal footage, choose the levels, write the profile and the report."""
     parse_budget(job.budget)  # before hours of watching
+    wells = wellmap.load(job.wells)
     old = {camera.profile for camera in settings.cameras}  # which may be made anew
     named = [path for path in settings.files() if path not in old]
-    check_outputs((job.profile, job.report), read=(*job.videos, *wellmap.files(job.wells), *named))
+    check_outputs((job.profile, job.report), read=(*job.videos, job.wells, wells.reference, *named))
     build.one_core_each()
-    wells = wellmap.load(job.wells)
     judge = build.judge(settings.model)
     series: list[Stretch] = []
     raised: list[Raised] = []

@@ -69,12 +69,15 @@ def score(settings: Settings, job: Job) -> dict[str, Any]:
     build.one_core_each()
     pairs = _clips(job.folders)
     read = [path for pair in pairs for path in pair]
-    check_outputs((job.json, job.report), read=(*read, *wellmap.files(job.wells), *settings.files()))
+    given = wellmap.load(job.wells) if job.wells else None
+    named = [job.wells, given.reference if given else None]
+    check_outputs((job.json, job.report), read=(*read, *named, *settings.files()))
     judge = build.judge(settings.model)
     truths = [truth.load(beside) for _video, beside in pairs]
-    wells = _wells(job, [beside for _video, beside in pairs])
+    wells = _wells(given, job.out_of_service, [beside for _video, beside in pairs])
     names = _names([video for video, _beside in pairs])
     clips: list[_Clip] = []
+    scores: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for done, (video, _beside) in enumerate(pairs):
         job.on_clip(done, len(pairs))
@@ -87,6 +90,7 @@ def score(settings: Settings, job: Job) -> dict[str, Any]:
         clip = _Clip(seen, truths[done])
         clips.append(clip)
         one = clip.score(seen.raised)
+        scores.append(one)
         rows.append({"clip": names[done], **one, **summary([one]), "fault": seen.cut_short})
     result = {
         "model": judge.bundle.name,
@@ -94,7 +98,7 @@ def score(settings: Settings, job: Job) -> dict[str, Any]:
         "reference": settings.detection.reference,
         "clips": rows,
         "faults": [row["fault"] for row in rows if row["fault"]],
-        "total": summary([clip.score(clip.seen.raised) for clip in clips]),
+        "total": summary(scores),
         "sweep": _sweep(clips, judge, settings.detection),
     }
     _write(job, result)
@@ -124,15 +128,12 @@ def _names(videos: Sequence[Path]) -> list[str]:
     return [str(video) if names.count(video.name) > 1 else video.name for video in videos]
 
 
-def _wells(job: Job, truths: Sequence[Path]) -> list[Wells]:
-    """The wells of every clip."""
-    if job.wells is None:
-        every = [truth.wells_of_truth(path) for path in truths]
-    else:
-        every = [wellmap.load(job.wells)] * len(truths)
-    if unknown := set(job.out_of_service).difference(*(wells.ids for wells in every)):
+def _wells(given: Wells | None, out_of_service: Sequence[str], truths: Sequence[Path]) -> list[Wells]:
+    """The wells of every clip: those ``given``, else where its truth says."""
+    every = [given or truth.wells_of_truth(path) for path in truths]
+    if unknown := set(out_of_service).difference(*(wells.ids for wells in every)):
         raise ConfigError(f"no clip has a well {min(unknown)!r} to take out of service; see the ids in the truth files")
-    return [replace(w, in_service=w.in_service & ~np.isin(w.ids, list(job.out_of_service))) for w in every]
+    return [replace(w, in_service=w.in_service & ~np.isin(w.ids, list(out_of_service))) for w in every]
 
 
 def summary(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:

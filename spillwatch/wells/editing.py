@@ -11,6 +11,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from spillwatch import inputs
 from spillwatch.errors import WellsError
+from spillwatch.outputs import backup_of
 from spillwatch.wells import wellmap
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def rewrite(path: Path, rows: Sequence[Mapping[str, Any]], *, expected: str, at:
     document = _read(path)
     _apply(document, rows, path)
     scratch = path.with_name(path.name + ".part")
-    backup = path.with_name(f"{path.name}.bak-{at:%Y%m%dT%H%M%S}")
+    backup = backup_of(path, at)
     try:
         scratch.write_text(tomlkit.dumps(document), encoding="utf-8")
         shutil.copymode(path, scratch)

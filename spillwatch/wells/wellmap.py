@@ -94,11 +94,6 @@ def save(wells: Wells, path: Path) -> None:
         raise WellsError(f"wells file {path} cannot be written: {exc.strerror}; choose another place") from exc
 
 
-def files(path: Path | None) -> list[Path | None]:
-    """A wells file and the picture that it names."""
-    return [path, load(path).reference] if path else []
-
-
 def check_fits(wells: Wells, *, width: int, height: int) -> None:
     """Raise WellsError unless every well's oval lies inside a (height, width) frame."""
     low = wells.centres - wells.sizes / 2
